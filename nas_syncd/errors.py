@@ -27,6 +27,8 @@
         ├── SourceUnreadableError
         ├── PlaceTakenError           every name we may use is taken by something else
         ├── PlaceBlockedError         a file or a link stands where a folder must be
+        ├── PlaceDeniedError          the folder on the NAS refuses us (the NAS as a whole does not)
+        ├── PlaceBusyError            another installation files something there at this moment
         ├── VerifyError               what the NAS gave back is not what was written
         ├── NameRefusedError          the NAS refuses the name
         └── UnfilableError            neither ``date`` nor ``created_at``
@@ -185,6 +187,16 @@ class PlaceTakenError(DocumentError):
 
 class PlaceBlockedError(DocumentError):
     code = "place.blocked"
+
+
+class PlaceDeniedError(DocumentError):
+    code = "place.denied"
+
+
+class PlaceBusyError(DocumentError):
+    """Another installation is filing something at this very place."""
+
+    code = "place.busy"
 
 
 class VerifyError(DocumentError):

@@ -226,6 +226,16 @@ class Policy:
     missing_problem_seconds: float = 3600.0
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which NAS this installation belongs to."""
+
+    nas: str
+    """The UUID in the marker."""
+    file_system: str
+    source: str
+
+
 # -- what decide() answers ------------------------------------------------------------------
 
 

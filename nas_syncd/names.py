@@ -1,0 +1,104 @@
+"""File names that every SMB server and Windows can hold. Pure; standard library only.
+
+FACTS, "Names": ``<>:"/\\|?*``, control characters, trailing dots and spaces and the reserved
+device names are refused or mangled; a name has at most 255 UTF-8 bytes and 255 UTF-16 units; "the
+same place" means equal under NFC and casefold. The NAS agent uses this module too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from pathlib import PurePosixPath
+
+OWN_PREFIX = ".nas-syncd"
+"""Everything of our own on the NAS begins with it; no document may."""
+MARKER_NAME = ".nas-syncd.json"
+"""The file at the NAS's root that says which NAS it is."""
+TEMP_FOLDER = ".nas-syncd-tmp"
+"""Where files are written before they are renamed into place."""
+CLAIM_FOLDER = ".nas-syncd-claims"
+"""Claims on destinations, where the mount has no atomic rename that never replaces."""
+
+SHA_PLACE = "{sha12}"
+"""Stands in the last candidate for the first 12 digits of the content's SHA-256."""
+LONGEST_NAME = 255
+"""In UTF-8 bytes and in UTF-16 units: what both Linux and SMB servers hold."""
+
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
+_RESERVED = re.compile(r"^(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³])$", re.IGNORECASE)
+
+
+def fill_sha(candidate: str, sha256: str) -> str:
+    """Return *candidate* with the content's digest in its blank."""
+    return candidate.replace(SHA_PLACE, sha256[:12])
+
+
+def place_key(path: str) -> str:
+    """Return what two paths share when they are "the same place", whatever the NAS thinks."""
+    folded = unicodedata.normalize("NFC", path).casefold()
+    return unicodedata.normalize("NFC", folded)
+
+
+def last_component(file_path: str) -> str:
+    """Return the file's own name, of a path as the backend wrote it."""
+    return PurePosixPath(file_path).name
+
+
+def safe_tag(text: str) -> str:
+    """Return a row's id as a part of a file name: itself when harmless, else a digest of it."""
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", text):
+        return text
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def safe_name(name: str) -> str:
+    """Return *name* as every SMB server and Windows can hold it.
+
+    Deterministic. A harmless name only becomes NFC. What had to be replaced leaves a short
+    digest of the original, so that two different names never become one.
+    """
+    name = unicodedata.normalize("NFC", name)
+    safe = _FORBIDDEN.sub("_", name)
+    safe = safe.rstrip(". ")
+    if not safe.strip("_") or _RESERVED.match(safe.split(".")[0].rstrip()):
+        safe = f"_{safe}"
+    if place_key(safe).startswith(OWN_PREFIX) or safe.startswith("._"):
+        safe = f"_{safe}"
+    if safe != name:
+        safe = with_suffix(safe, f"~{_digest(name)}")
+    return _shorten(safe, name)
+
+
+def with_suffix(name: str, suffix: str) -> str:
+    """Return *name* with *suffix* before its extension, no longer than the limit."""
+    stem, extension = split_name(name)
+    while stem and not _fits(f"{stem}{suffix}{extension}".replace(SHA_PLACE, "0" * 12)):
+        stem = stem[:-1]
+    return f"{stem}{suffix}{extension}"
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Split before the extension; a leading dot or an over-long ending is no extension."""
+    stem, dot, extension = name.rpartition(".")
+    if not dot or not stem or len(extension.encode("utf-8", "surrogatepass")) > 32:
+        return name, ""
+    return stem, dot + extension
+
+
+def _shorten(safe: str, original: str) -> str:
+    """Leave room for our own suffixes, so that every candidate of a long name differs."""
+    if _fits(safe):
+        return safe
+    return with_suffix(safe, f"~{_digest(original)}")
+
+
+def _fits(name: str) -> bool:
+    utf8 = len(name.encode("utf-8", "surrogatepass"))
+    utf16 = len(name.encode("utf-16-le", "surrogatepass")) // 2
+    return utf8 <= LONGEST_NAME and utf16 <= LONGEST_NAME
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
