@@ -1,0 +1,574 @@
+"""The NAS agent: every system call on the mount happens in this child.
+
+A *batch* begins when work comes to an idle agent: the root is opened by path, its marker is read,
+and its mount is compared with what is known. It ends when there was nothing to do for half a
+second (an open descriptor makes ``umount`` say "busy"), and after five seconds in any case. Copies
+are answered by the *voucher*: one reading of the marker, by path, that begins after a
+rename vouches for every rename before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import queue
+import threading
+import time
+from typing import Any, NamedTuple
+
+from nas_syncd.agent.child import LATER, Child, Job, Later, die_with_parent, internal_error
+from nas_syncd.agent.wire import Message
+from nas_syncd.copier import Copied, Copier, Order, free_bytes, read_digest
+from nas_syncd.errors import (
+    MountError,
+    NasDeniedError,
+    NasDownError,
+    NasForeignError,
+    NasMissingError,
+    NasNotMountedError,
+    NasSuspectError,
+    SyncError,
+    VerifyError,
+)
+from nas_syncd.mounttable import MountPoint, mount_id, mount_of
+from nas_syncd.names import CLAIM_FOLDER, MARKER_NAME, OWN_PREFIX, TEMP_FOLDER, place_key
+from nas_syncd.nasfs import (
+    DOWN,
+    Calls,
+    Step,
+    Tree,
+    nas_error,
+    rename_into_place,
+    renames_exclusively,
+    sync_folder,
+)
+from nas_syncd.sourcefile import Version
+
+BATCH_SECONDS = 5.0
+IDLE_SECONDS = 0.5
+MARKER_BYTES = 4096
+PROBE_BYTES = 4096
+
+
+class Root(NamedTuple):
+    """An opened and recognised root."""
+
+    tree: Tree
+    path: str
+    nas: str
+    mount: str | None
+    """The mount's id."""
+
+
+class NasRole:
+    """The handlers of the NAS agent."""
+
+    def __init__(self, child: Child, options: Message) -> None:
+        self.child = child
+        self.calls = Calls()
+        self.installation = str(options["installation"])
+        self.run = str(options["run"])
+        self._root: Root | None = None
+        self._lock = threading.Lock()
+        self._used_at = 0.0
+        self._exclusive: dict[str | None, bool] = {}
+        self._placed: queue.SimpleQueue[tuple[Job, Root, Copied]] = queue.SimpleQueue()
+        child.handlers.update(
+            probe=self.probe,
+            adopt=self.adopt,
+            test=self.test,
+            copy=self.copy,
+            find=self.find,
+            look=self.look,
+            temps=self.temps,
+            remove=self.remove,
+            restore=self.restore,
+        )
+        child.on_idle = self.idle
+        threading.Thread(target=self._vouch, name="voucher", daemon=True).start()
+
+    # -- the batch --------------------------------------------------------------------------
+
+    def idle(self) -> float | None:
+        """Close the root when it was not used for a while; say when to look again."""
+        if not self._lock.acquire(blocking=False):  # somebody opens the root: never wait for it
+            return IDLE_SECONDS
+        try:
+            if self._root is None:
+                return None
+            rest = self._used_at + IDLE_SECONDS - time.monotonic()
+            if rest > 0 or self._root.tree.busy:
+                return max(rest, 0.1)
+            self._root.tree.close()
+            self._root = None
+            return None
+        finally:
+            self._lock.release()
+
+    @contextlib.contextmanager
+    def batch(self, job: Job) -> Any:
+        """Give the batch's root, opened and recognised; keep it open meanwhile.
+
+        Raises:
+            MountError: It is not there, or not ours.
+        """
+        root = self._enter(job)
+        try:
+            yield root
+        finally:
+            self._leave(root)
+
+    def _enter(self, job: Job) -> Root:
+        path, nas = str(job.args["root"]), str(job.args["nas"])
+        with self._lock:
+            root = self._root
+            if (
+                root is None
+                or (root.path, root.nas) != (path, nas)
+                or time.monotonic() - root.tree.opened_at > BATCH_SECONDS
+            ):
+                if root:
+                    root.tree.close()
+                self._root = None
+                self._root = root = self._open(job, path, nas)
+            root.tree.__enter__()
+            return root
+
+    def _leave(self, root: Root) -> None:
+        with self._lock:
+            self._used_at = time.monotonic()
+        root.tree.__exit__()
+        self.child.wake()
+
+    def _open(self, job: Job, path: str, nas: str) -> Root:
+        fd = open_root(path, job.step, self.calls)
+        try:
+            found = read_marker(fd, job.step, self.calls)
+            mount = mount_of(fd)
+            recognise(path, nas, found, str(job.args.get("file_system") or ""), mount)
+            job.step("nas")
+            claims = exists(CLAIM_FOLDER, fd, self.calls)
+        except MountError:
+            os.close(fd)
+            raise
+        tree = Tree(fd, self.calls, claims=claims)
+        return Root(tree, path, nas, mount.id if mount else mount_id(fd))
+
+    def _settle_renaming(self, root: Root, temps: str, step: Step) -> None:
+        """Find out once for each mount whether its rename can refuse to replace."""
+        if root.tree.claims:
+            return
+        known = self._exclusive.get(root.mount)
+        if known is None:
+            folder = root.tree.folder(temps, step, own=True)
+            try:
+                known = renames_exclusively(root.tree, folder, self._tag("rename"), step)
+            except OSError as error:
+                raise nas_error(error, temps, own=True) from error
+            self._exclusive[root.mount] = known
+        if not known:
+            root.tree.claims = True
+
+    def _tag(self, what: str) -> str:
+        """A part of a temp file's name that names the run, so that it is cleaned when it died."""
+        return f"{self.run}-{what}{os.getpid()}x{time.monotonic_ns()}"
+
+    # -- looking ----------------------------------------------------------------------------
+
+    def probe(self, job: Job) -> Message:
+        """Report what stands at the path now. Writes only when asked, and below our marker."""
+        path = str(job.args["root"])
+        fd = open_root(path, job.step, self.calls)
+        try:
+            return self._facts(job, fd, path)
+        finally:
+            os.close(fd)
+
+    def _facts(self, job: Job, fd: int, path: str) -> Message:
+        marker = read_marker(fd, job.step, self.calls)
+        mount = mount_of(fd)
+        try:
+            job.step("nas")
+            status = self.calls.fstatvfs(fd)
+        except OSError as error:
+            raise nas_error(error, path, own=True) from error
+        facts: Message = {
+            "nas": marker,
+            "mount": list(mount[:4]) if mount else [mount_id(fd) or "", "", "", ""],
+            "network": mount.network if mount else False,
+            "free": free_bytes(status),
+            "total": status.f_blocks * (status.f_frsize or status.f_bsize),
+            "read_only": bool(status.f_flag & os.ST_RDONLY),
+            "real": os.path.realpath(f"/proc/self/fd/{fd}") if mount else path,
+        }
+        if job.args.get("write") and marker and marker == job.args.get("nas"):
+            with Tree(os.dup(fd), self.calls) as tree:
+                try:
+                    self._write_test(tree, job.step)
+                finally:
+                    tree.close()
+        return facts
+
+    def test(self, job: Job) -> Message:
+        """Write, flush, read back and remove a small file of our own."""
+        with self.batch(job) as root:
+            started = time.monotonic()
+            self._write_test(root.tree, job.step)
+            return {"seconds": time.monotonic() - started}
+
+    def _write_test(self, tree: Tree, step: Step) -> None:
+        folder = tree.folder(f"{TEMP_FOLDER}/{self.installation}", step, own=True)
+        name = f".nas-syncd-{self._tag('test')}.part"
+        data = os.urandom(PROBE_BYTES)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        try:
+            step("nas")
+            fd = self.calls.open(name, flags, 0o666, dir_fd=folder.fd)
+            try:
+                self.calls.write(fd, memoryview(data))
+                step("nas")
+                self.calls.fsync(fd)
+                self.calls.drop_cache(fd)
+                self.calls.seek(fd, 0)
+                step("nas")
+                stored = self.calls.read(fd, PROBE_BYTES)
+            finally:
+                self.calls.close(fd)
+                with contextlib.suppress(OSError):
+                    self.calls.unlink(name, dir_fd=folder.fd)
+        except OSError as error:
+            raise nas_error(error, folder.path, own=True) from error
+        if stored != data:
+            raise VerifyError(f"{folder.path}: the NAS gives back other bytes", path=folder.path)
+
+    # -- pairing ----------------------------------------------------------------------------
+
+    def adopt(self, job: Job) -> Message:
+        """Write the marker on a NAS that has none; an existing one is left as it is."""
+        path, nas = str(job.args["root"]), str(job.args["nas"])
+        fd = open_root(path, job.step, self.calls)
+        with Tree(fd, self.calls) as tree:
+            try:
+                if read_marker(fd, job.step, self.calls) is None:
+                    self._write_marker(tree, nas, str(job.args["text"]), job.step)
+                return self._facts(job, fd, path)
+            finally:
+                tree.close()
+
+    def _write_marker(self, tree: Tree, nas: str, text: str, step: Step) -> None:
+        name = f".nas-syncd-{nas}.part"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        try:
+            step("nas")
+            fd = self.calls.open(name, flags, 0o666, dir_fd=tree.root)
+            try:
+                self.calls.write(fd, memoryview(text.encode()))
+                step("nas")
+                self.calls.fsync(fd)
+            finally:
+                self.calls.close(fd)
+            try:
+                self.calls.rename_exclusive(name, tree.root, MARKER_NAME, tree.root)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+                    raise
+                self.calls.rename(name, tree.root, MARKER_NAME, tree.root)
+            sync_folder(tree.root, self.calls)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self.calls.unlink(name, dir_fd=tree.root)
+            raise nas_error(error, MARKER_NAME, own=True) from error
+
+    # -- copying ----------------------------------------------------------------------------
+
+    def copy(self, job: Job) -> Message | Later:
+        root = self._enter(job)
+        try:
+            self._settle_renaming(root, str(job.args["temp_folder"]), job.step)
+            copied = Copier(root.tree, order_from(job), job.step, progress_of(job)).copy()
+        except BaseException:
+            self._leave(root)
+            raise
+        self._placed.put((job, root, copied))
+        return LATER
+
+    def find(self, job: Job) -> Message:
+        """Look whether the document's bytes stand at one of its places; write nothing."""
+        with self.batch(job) as root:
+            copied = Copier(root.tree, order_from(job), job.step, progress_of(job)).find()
+            check_marker_by_path(root, job.step, self.calls)
+            return as_message(copied) if copied else {"destination": None}
+
+    def _vouch(self) -> None:
+        while True:
+            group = [self._placed.get()]
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    group.append(self._placed.get_nowait())
+            for root in {id(root): root for _, root, _ in group}.values():
+                part = [(job, copied) for job, its, copied in group if its is root]
+                self._vouch_for(root, part)
+
+    def _vouch_for(self, root: Root, group: list[tuple[Job, Copied]]) -> None:
+        def step(side: str) -> None:
+            for job, _ in group:
+                job.step(side)
+
+        error: SyncError | None = None
+        try:
+            for folder in {id(c.folder): c.folder for _, c in group}.values():
+                step("nas")
+                sync_folder(folder.fd, self.calls)
+            check_marker_by_path(root, step, self.calls)
+        except SyncError as trouble:
+            error = trouble
+        except OSError as trouble:
+            error = nas_error(trouble, root.path, own=True)
+            error.__cause__ = trouble
+        except Exception as trouble:  # noqa: BLE001 - every job must get its answer
+            error = internal_error(trouble)
+        for job, copied in group:
+            self._leave(root)
+            if error:
+                self.child.fail(job, error)
+            else:
+                self.child.answer(job, as_message(copied))
+
+    # -- keeping house ----------------------------------------------------------------------
+
+    def look(self, job: Job) -> Message:
+        """Say which of the given names are not in the folder. One listing."""
+        with self.batch(job) as root:
+            folder = root.tree.existing(str(job.args["folder"]), job.step)
+            names = {} if folder is None else folder.names
+            if folder is not None:
+                os.close(folder.fd)
+            check_marker_by_path(root, job.step, self.calls)
+            return {"missing": [n for n in job.args["names"] if place_key(n) not in names]}
+
+    def temps(self, job: Job) -> Message:
+        """List every temp file below our folder: path, and age in seconds by the NAS's clock."""
+        with self.batch(job) as root:
+            top = root.tree.existing(TEMP_FOLDER, job.step)
+            if top is None:
+                return {"temps": []}
+            os.close(top.fd)
+            self._write_test(root.tree, job.step)
+            own = root.tree.folder(f"{TEMP_FOLDER}/{self.installation}", job.step, own=True)
+            now = self.calls.fstat(own.fd).st_mtime
+            found: list[list[Any]] = []
+            self._walk_temps(root.tree, TEMP_FOLDER, now, job.step, found)
+            return {"temps": found}
+
+    def _walk_temps(
+        self, tree: Tree, path: str, now: float, step: Step, found: list[list[Any]]
+    ) -> None:
+        folder = tree.existing(path, step)
+        if folder is None:
+            return
+        try:
+            for name in folder.names.values():
+                step("nas")
+                with contextlib.suppress(FileNotFoundError):
+                    status = self.calls.lstat(name, dir_fd=folder.fd)
+                    if name.startswith(OWN_PREFIX) and name.endswith(".part"):
+                        found.append([f"{path}/{name}", now - status.st_mtime, status.st_size])
+                    elif path.count("/") < 2:
+                        with contextlib.suppress(SyncError):
+                            self._walk_temps(tree, f"{path}/{name}", now, step, found)
+        except OSError as error:
+            raise nas_error(error, path, own=True) from error
+        finally:
+            os.close(folder.fd)
+
+    def remove(self, job: Job) -> Message:
+        """Remove temp files of ours; anything else is refused."""
+        with self.batch(job) as root:
+            removed = 0
+            for path in job.args["paths"]:
+                folder_path, _, name = str(path).rpartition("/")
+                own = folder_path.split("/")[0] == TEMP_FOLDER and name.startswith(OWN_PREFIX)
+                if not own or ".." in path.split("/"):
+                    raise SyncError(f"not a temp file of ours: {path}")
+                folder = root.tree.folder(folder_path, job.step, own=True)
+                job.step("nas")
+                try:
+                    self.calls.unlink(name, dir_fd=folder.fd)
+                    removed += 1
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    raise nas_error(error, path, own=True) from error
+            return {"removed": removed}
+
+    def restore(self, job: Job) -> Message:
+        """Put a temp file that has a receipt in its place: a NAS forgot the rename.
+
+        Answers ``outcome``: ``placed``, ``there`` (the place holds these bytes; the temp file is
+        removed), ``differs`` (the temp file or the place hold something else; nothing is touched).
+        """
+        temp, destination = str(job.args["temp"]), str(job.args["destination"])
+        wanted = str(job.args["sha256"])
+        with self.batch(job) as root:
+            self._settle_renaming(root, f"{TEMP_FOLDER}/{self.installation}", job.step)
+            temp_path, _, temp_name = temp.rpartition("/")
+            path, _, name = destination.rpartition("/")
+            temps = root.tree.folder(temp_path, job.step, own=True)
+            folder = root.tree.folder(path, job.step)
+            try:
+                actual = folder.names.get(place_key(name))
+                if actual is not None:
+                    if read_digest(root.tree, folder, actual, job.step) != wanted:
+                        return {"outcome": "differs"}
+                    self.calls.unlink(temp_name, dir_fd=temps.fd)
+                    return {"outcome": "there"}
+                if read_digest(root.tree, temps, temp_name, job.step) != wanted:
+                    return {"outcome": "differs"}
+                rename_into_place(root.tree, temps, temp_name, folder, name, job.step)
+                sync_folder(folder.fd, self.calls)
+            except FileNotFoundError:
+                return {"outcome": "differs"}
+            except OSError as error:
+                raise nas_error(error, destination) from error
+            folder.names[place_key(name)] = name
+            return {"outcome": "placed"}
+
+
+# -- functions ------------------------------------------------------------------------------
+
+
+def open_root(path: str, step: Step, calls: Calls) -> int:
+    """Open the NAS's root by path.
+
+    Raises:
+        MountError: It is missing, refused or unreachable.
+    """
+    step("nas")
+    try:
+        return calls.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise root_error(error, path) from error
+
+
+def root_error(error: OSError, path: str) -> MountError:
+    number = error.errno or 0
+    detail = f"{error.strerror} ({errno.errorcode.get(number, number)}): {path}"
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        return NasMissingError(detail, path=path)
+    if number in (errno.EACCES, errno.EPERM):
+        return NasDeniedError(detail, path=path)
+    return NasDownError(detail, path=path)
+
+
+def read_marker(root: int | str, step: Step, calls: Calls) -> str | None:
+    """Return the UUID in the marker below *root*; None when there is no marker.
+
+    Raises:
+        MountError: The mount does not answer as a mount should.
+        NasForeignError: A file of that name is there and is no marker.
+    """
+    path = f"{root}/{MARKER_NAME}" if isinstance(root, str) else MARKER_NAME
+    return _read_marker(path, None if isinstance(root, str) else root, step, calls)[0]
+
+
+def _read_marker(
+    path: str, dir_fd: int | None, step: Step, calls: Calls
+) -> tuple[str | None, str | None]:
+    """Return the UUID, and the id of the mount that the marker lies on."""
+    step("nas")
+    try:
+        fd = calls.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=dir_fd)
+    except (FileNotFoundError, NotADirectoryError):
+        return None, None
+    except OSError as error:
+        raise root_error(error, path) from error
+    try:
+        step("nas")
+        text = calls.read(fd, MARKER_BYTES)
+        mount = mount_id(fd)
+    except OSError as error:
+        raise root_error(error, path) from error
+    finally:
+        calls.close(fd)
+    try:
+        return str(json.loads(text)["nas"]), mount
+    except (ValueError, KeyError, TypeError) as error:
+        raise NasForeignError(f"no marker of ours: {path}", path=path, found="?") from error
+
+
+def recognise(
+    path: str, nas: str, found: str | None, file_system: str, mount: MountPoint | None
+) -> None:
+    """Raise the :class:`MountError` that says why this is not our NAS, if it is not."""
+    if found is None:
+        raise NasNotMountedError(path, path=path)
+    if found != nas:
+        raise NasForeignError(path, path=path, found=found, expected=nas)
+    if mount and file_system and mount.file_system != file_system:
+        raise NasSuspectError(path, path=path, found=mount.file_system, expected=file_system)
+
+
+def check_marker_by_path(root: Root, step: Step, calls: Calls) -> None:
+    """The identity check after the renames: by path, so that a changed mount is seen.
+
+    Raises:
+        MountError: The path no longer leads to the NAS that we wrote to.
+    """
+    found, mount = _read_marker(f"{root.path}/{MARKER_NAME}", None, step, calls)
+    recognise(root.path, root.nas, found, "", None)
+    if root.mount is not None and mount != root.mount:
+        raise NasNotMountedError(f"{root.path}: mounted anew meanwhile", path=root.path)
+
+
+def exists(name: str, dir_fd: int, calls: Calls) -> bool:
+    try:
+        calls.lstat(name, dir_fd=dir_fd)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno in DOWN:
+            raise root_error(error, name) from error
+        return False
+    return True
+
+
+def order_from(job: Job) -> Order:
+    args = job.args
+    version = args.get("version")
+    return Order(
+        uploads=args["uploads"],
+        relative=args["relative"],
+        version=Version(*version) if version else None,
+        candidates=args.get("candidates", ()),
+        adopt_only=args.get("adopt_only", ()),
+        temp_folder=args.get("temp_folder", ""),
+        temp=args.get("temp", ""),
+        stale=args.get("stale", ()),
+        min_free_bytes=args.get("min_free", 0),
+    )
+
+
+def progress_of(job: Job) -> Any:
+    def progress(done: int, total: int) -> None:
+        job.done_bytes, job.total_bytes = done, total
+
+    return progress
+
+
+def as_message(copied: Copied) -> Message:
+    return {
+        "destination": copied.destination,
+        "sha256": copied.sha256,
+        "version": list(copied.version),
+        "adopted": copied.adopted,
+    }
+
+
+def main(options: Message) -> None:
+    """Run the NAS agent until the parent goes."""
+    die_with_parent(int(options["parent"]))
+    child = Child(side="nas", workers=int(options["workers"]))
+    NasRole(child, options)
+    child.serve()

@@ -1,0 +1,413 @@
+"""The crash-safe copy. Standard library only; runs in the NAS agent.
+
+A document's bytes are written to a temp file of our own on the same mount, flushed to the server,
+read back from it with the cache dropped, compared by SHA-256, and renamed to a name that does not
+exist. Whatever fails, and wherever: the NAS holds the complete document or no trace of
+it, and nothing that stood there before was touched. The source is looked at before and after, so
+that a file that somebody is still writing is never filed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from nas_syncd.errors import (
+    NasDownError,
+    NasFullError,
+    PlaceTakenError,
+    SourceChangedError,
+    SyncError,
+    VerifyError,
+)
+from nas_syncd.names import fill_sha, place_key
+from nas_syncd.nasfs import Folder, Step, Tree, is_regular, nas_error, rename_into_place
+from nas_syncd.sourcefile import Version, open_source, source_error, version_of
+
+HASH = "sha256"
+BLOCK_BYTES = 1 << 20
+FLUSH_FIRST_BYTES = 8 << 20
+FLUSH_LARGEST_BYTES = 256 << 20
+FLUSH_QUICK_SECONDS = 1.0
+FLUSH_SLOW_SECONDS = 4.0
+
+
+class Order(NamedTuple):
+    """What to copy and where it may go."""
+
+    uploads: str
+    """The upload folder."""
+    relative: str
+    version: Version | None
+    """The version that was decided on; another one is :class:`SourceChangedError`."""
+    candidates: Sequence[str]
+    """Places to try, in order, relative to the NAS's root."""
+    adopt_only: Sequence[str]
+    """Places where an earlier, interrupted go may have put it."""
+    temp_folder: str
+    temp: str
+    stale: Sequence[str]
+    """Temp files (with folder) of earlier goes at this document, without a receipt."""
+    min_free_bytes: int
+
+
+class Copied(NamedTuple):
+    """A verified copy that stands in its place, or one that stood there already."""
+
+    destination: str
+    sha256: str
+    version: Version
+    adopted: bool
+    folder: Folder
+    """To be flushed before the copy counts."""
+
+
+class Copier:
+    """One copy. Not to be used twice."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        order: Order,
+        step: Step,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> None:
+        self.tree = tree
+        self.calls = tree.calls
+        self.order = order
+        self.step = step
+        self.progress = progress
+        self._digest: str | None = None
+        self._different: set[str] = set()
+        """Places that were compared and hold something else."""
+
+    def copy(self) -> Copied:
+        """Do it.
+
+        Raises:
+            SyncError: A subclass that says whose trouble it is. No temp file is left, unless the
+                mount refuses to remove it; the journal knows its name then.
+        """
+        source, version = open_source(self.order.uploads, self.order.relative, self.step)
+        try:
+            if self.order.version is not None and version != self.order.version:
+                raise SourceChangedError(self.order.relative, path=self.order.relative)
+            self._remove_stale()
+            return self._adopt(source, version) or self._write_and_place(source, version)
+        finally:
+            os.close(source)
+
+    def find(self) -> Copied | None:
+        """Look whether one of the ``adopt_only`` places holds these bytes; write nothing.
+
+        Raises:
+            SyncError: As :meth:`copy`.
+        """
+        source, version = open_source(self.order.uploads, self.order.relative, self.step)
+        try:
+            if self.order.version is not None and version != self.order.version:
+                raise SourceChangedError(self.order.relative, path=self.order.relative)
+            return self._adopt(source, version)
+        finally:
+            os.close(source)
+
+    # -- what stands there already ----------------------------------------------------------
+
+    def _adopt(self, source: int, version: Version) -> Copied | None:
+        """Return the copy that stands at one of our places with the same bytes, if any does."""
+        for place in (*self.order.adopt_only, *self.order.candidates):
+            folder_path, _, name = self._filled(place, source, version).rpartition("/")
+            wanted = place in self.order.candidates
+            folder = (
+                self.tree.folder(folder_path, self.step)
+                if wanted
+                else self.tree.existing(folder_path, self.step)
+            )
+            if folder is None:
+                continue
+            try:
+                actual = folder.names.get(place_key(name))
+                if actual is None:
+                    if wanted:
+                        return None
+                    continue
+                digest = self._compare(folder, actual, source, version)
+            finally:
+                if not wanted:
+                    os.close(folder.fd)
+            if digest is not None:
+                kept = self.tree.folder(folder_path, self.step)
+                return Copied(f"{kept.path}/{actual}", digest, version, True, kept)
+        return None
+
+    def _compare(self, folder: Folder, name: str, source: int, version: Version) -> str | None:
+        """Return the digest when the file *name* on the NAS holds the source's bytes."""
+        path = f"{folder.path}/{name}"
+        if path in self._different:
+            return None
+        try:
+            self.step("nas")
+            status = self.calls.lstat(name, dir_fd=folder.fd)
+            if is_regular(status) and status.st_size == version.size:
+                digest = self._source_digest(source, version)
+                if read_digest(self.tree, folder, name, self.step) == digest:
+                    return digest
+            self._different.add(path)
+            return None
+        except FileNotFoundError:
+            folder.names.pop(place_key(name), None)
+            return None
+        except OSError as error:
+            raise nas_error(error, path) from error
+
+    def _source_digest(self, source: int, version: Version) -> str:
+        if self._digest is None:
+            hasher = hashlib.new(HASH)
+            try:
+                os.lseek(source, 0, os.SEEK_SET)
+                while block := self._read_source(source):
+                    hasher.update(block)
+                self._check_unchanged(source, version)
+                os.lseek(source, 0, os.SEEK_SET)
+            except OSError as error:
+                raise source_error(error, self.order.relative) from error
+            self._digest = hasher.hexdigest()
+        return self._digest
+
+    def _filled(self, place: str, source: int, version: Version) -> str:
+        blank = fill_sha(place, "") != place
+        return fill_sha(place, self._source_digest(source, version)) if blank else place
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def _write_and_place(self, source: int, version: Version) -> Copied:
+        order = self.order
+        temps = self.tree.folder(order.temp_folder, self.step, own=True)
+        self._check_space(version.size)
+        try:
+            digest = self._write(temps, order.temp, source, version)
+            return self._place(temps, order.temp, digest, source, version)
+        except SyncError:
+            self._remove(temps.fd, order.temp)
+            raise
+
+    def _write(self, folder: Folder, name: str, source: int, version: Version) -> str:
+        """Write, flush, read back; return the digest of what the NAS holds."""
+        path = f"{folder.path}/{name}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        try:
+            self.step("nas")
+            target = self.calls.open(name, flags, 0o666, dir_fd=folder.fd)
+        except OSError as error:
+            raise nas_error(error, path, own=True) from error
+        try:
+            digest = self._stream(source, target, version, path)
+            stored = self._read_back(target, version, path)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the first error is the one that counts
+                self.calls.close(target)
+            raise
+        try:
+            self.step("nas")
+            self.calls.close(target)
+        except OSError as error:  # write-behind errors come back here
+            raise nas_error(error, path, own=True) from error
+        if sys.platform == "darwin":
+            stored = read_digest(self.tree, folder, name, self.step)
+        if stored != digest:
+            raise VerifyError(f"{path}: wrote {digest}, the NAS holds {stored}", path=path)
+        return digest
+
+    def _stream(self, source: int, target: int, version: Version, path: str) -> str:
+        """Write all of *source*, flushing in steps: a full share is noticed only then."""
+        hasher = hashlib.new(HASH)
+        done = unflushed = 0
+        flush_bytes = FLUSH_FIRST_BYTES
+        while block := self._read_source(source):
+            hasher.update(block)
+            try:
+                self._write_all(target, block)
+                done += len(block)
+                unflushed += len(block)
+                self.progress(done, 2 * version.size)
+                if unflushed >= flush_bytes:
+                    flush_bytes = self._flush(target, flush_bytes)
+                    unflushed = 0
+            except OSError as error:
+                raise nas_error(error, path, own=True) from error
+            if done > version.size:
+                break
+        try:
+            self._check_unchanged(source, version)
+        except OSError as error:
+            raise source_error(error, self.order.relative) from error
+        if done != version.size:
+            raise SourceChangedError(self.order.relative, path=self.order.relative)
+        try:
+            self._flush(target, flush_bytes)
+        except OSError as error:
+            raise nas_error(error, path, own=True) from error
+        return hasher.hexdigest()
+
+    def _write_all(self, target: int, block: bytes) -> None:
+        view = memoryview(block)
+        while view:
+            self.step("nas")
+            written = self.calls.write(target, view)
+            if written <= 0:
+                raise OSError(errno.EIO, "nothing was written")
+            view = view[written:]
+
+    def _flush(self, target: int, flush_bytes: int) -> int:
+        """Flush; return after how many bytes to do it again, so that each stays short."""
+        started = time.monotonic()
+        self.step("nas")
+        self.calls.fsync(target)
+        took = time.monotonic() - started
+        if took < FLUSH_QUICK_SECONDS:
+            return min(flush_bytes * 2, FLUSH_LARGEST_BYTES)
+        return max(flush_bytes // 2, BLOCK_BYTES) if took > FLUSH_SLOW_SECONDS else flush_bytes
+
+    def _read_back(self, target: int, version: Version, path: str) -> str:
+        """Return the digest of what the server holds.
+
+        FACTS: on the same descriptor, after ``POSIX_FADV_DONTNEED``, cifs asks the server, and
+        a fresh descriptor costs two requests more. macOS wants a fresh one (``F_NOCACHE``).
+        """
+        if sys.platform == "darwin":
+            return ""
+        try:
+            self.step("nas")
+            size = self.calls.fstat(target).st_size
+            if size != version.size:
+                raise VerifyError(f"{path}: {size} bytes of {version.size}", path=path)
+            self.step("nas")
+            self.calls.drop_cache(target)
+            self.calls.seek(target, 0)
+            return self._digest_of(target, version.size)
+        except OSError as error:
+            raise nas_error(error, path, own=True) from error
+
+    def _digest_of(self, target: int, size: int) -> str:
+        hasher = hashlib.new(HASH)
+        done = 0
+        while True:
+            self.step("nas")
+            block = self.calls.read(target, BLOCK_BYTES)
+            if not block:
+                return hasher.hexdigest()
+            hasher.update(block)
+            done += len(block)
+            self.progress(size + done, 2 * size)
+            if done >= size:
+                return hasher.hexdigest()
+
+    # -- placing ----------------------------------------------------------------------------
+
+    def _place(
+        self, temps: Folder, temp: str, digest: str, source: int, version: Version
+    ) -> Copied:
+        self._digest = digest
+        for candidate in self.order.candidates:
+            folder_path, _, name = fill_sha(candidate, digest).rpartition("/")
+            for go in (1, 2):
+                folder = self.tree.folder(folder_path, self.step)
+                taken = folder.names.get(place_key(name))
+                try:
+                    if taken is None:
+                        rename_into_place(self.tree, temps, temp, folder, name, self.step)
+                        folder.names[place_key(name)] = name
+                        return Copied(f"{folder.path}/{name}", digest, version, False, folder)
+                except FileExistsError:
+                    folder.names[place_key(name)] = taken = name
+                except FileNotFoundError as error:
+                    if go == 2:
+                        raise NasDownError(f"{folder_path}: {error}", path=folder_path) from error
+                    self.tree.forget(folder)  # somebody removed the folder under us
+                    continue
+                except OSError as error:
+                    raise nas_error(error, f"{folder_path}/{name}") from error
+                break
+            if taken and self._compare(folder, taken, source, version) == digest:
+                self._remove(temps.fd, temp)
+                return Copied(f"{folder.path}/{taken}", digest, version, True, folder)
+        raise PlaceTakenError(self.order.candidates[0], path=self.order.candidates[0])
+
+    # -- small things -----------------------------------------------------------------------
+
+    def _read_source(self, source: int) -> bytes:
+        self.step("uploads")
+        try:
+            return os.read(source, BLOCK_BYTES)
+        except OSError as error:
+            raise source_error(error, self.order.relative) from error
+
+    def _check_unchanged(self, source: int, version: Version) -> None:
+        self.step("uploads")
+        if version_of(os.fstat(source)) != version:
+            raise SourceChangedError(self.order.relative, path=self.order.relative)
+
+    def _check_space(self, size: int) -> None:
+        """Before a big file, ask; the advice of a small one is the batch's."""
+        if size < FLUSH_FIRST_BYTES:
+            return
+        try:
+            self.step("nas")
+            free = free_bytes(self.calls.fstatvfs(self.tree.root))
+        except OSError as error:
+            raise nas_error(error, ".", own=True) from error
+        if free < size + self.order.min_free_bytes:
+            raise NasFullError(f"{free} bytes free, {size} wanted", free=free, needed=size)
+
+    def _remove_stale(self) -> None:
+        for path in self.order.stale:
+            folder_path, _, name = path.rpartition("/")
+            folder = self.tree.folder(folder_path, self.step, own=True)
+            try:
+                self.step("nas")
+                self.calls.unlink(name, dir_fd=folder.fd)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise nas_error(error, path, own=True) from error
+
+    def _remove(self, folder: int, name: str) -> None:
+        """Best effort: a temp file that stays is resolved later, by the journal's word."""
+        with contextlib.suppress(OSError):
+            self.step("nas")
+            self.calls.unlink(name, dir_fd=folder)
+
+
+def read_digest(tree: Tree, folder: Folder, name: str, step: Step) -> str:
+    """Return the SHA-256 of a file as the server holds it, the cache dropped.
+
+    Raises:
+        OSError: What the mount answers.
+    """
+    calls = tree.calls
+    step("nas")
+    fd = calls.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder.fd)
+    try:
+        calls.drop_cache(fd)
+        hasher = hashlib.new(HASH)
+        while True:
+            step("nas")
+            block = calls.read(fd, BLOCK_BYTES)
+            if not block:
+                return hasher.hexdigest()
+            hasher.update(block)
+    finally:
+        calls.close(fd)
+
+
+def free_bytes(status: os.statvfs_result) -> int:
+    return status.f_bavail * (status.f_frsize or status.f_bsize)
+
+
+__all__ = ["BLOCK_BYTES", "HASH", "Copied", "Copier", "Order", "free_bytes", "read_digest"]
