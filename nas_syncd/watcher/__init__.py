@@ -1,0 +1,24 @@
+"""The upload folder: hints of what arrives, looks at what is there, and how the folder is."""
+
+from nas_syncd.watcher.folder import UploadFolder
+from nas_syncd.watcher.paths import relative_path, row_candidates
+from nas_syncd.watcher.view import (
+    Hint,
+    UploadsDeniedError,
+    UploadsHungError,
+    UploadsMissingError,
+    UploadsState,
+    UploadsView,
+)
+
+__all__ = [
+    "Hint",
+    "UploadFolder",
+    "UploadsDeniedError",
+    "UploadsHungError",
+    "UploadsMissingError",
+    "UploadsState",
+    "UploadsView",
+    "relative_path",
+    "row_candidates",
+]
