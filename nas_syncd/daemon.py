@@ -1,0 +1,467 @@
+"""The daemon: start, loop, stop.
+
+One thread does everything that decides: it takes hints and answers from the flow's inbox, feeds the
+flow from the database, looks at the mount table, and says how it is. Whatever may hang
+happens in the children. The service manager's watchdog is fed by this loop and by nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Any
+
+from nas_syncd import __version__, report
+from nas_syncd.backlog import Backlog
+from nas_syncd.compose import policy_from, site_from, table_from
+from nas_syncd.errors import ConfigurationError, DatabaseUnavailableError, JournalError
+from nas_syncd.flow import Flow
+from nas_syncd.intake import Intake
+from nas_syncd.journal import DaemonLock
+from nas_syncd.logs import Repeater, get_logger
+from nas_syncd.messages import explain, remedy, text
+from nas_syncd.models import Document, Fate, FateKind, MountView, Reason, Source, State
+from nas_syncd.sdnotify import Notifier
+from nas_syncd.settings import Settings, notify_environment
+from nas_syncd.settle import Settling
+from nas_syncd.upkeep import Upkeep
+from nas_syncd.watcher import Hint, UploadsState, UploadsView
+
+TICK_SECONDS = 1.0
+STOP_SECONDS = 7.0
+"""How long files in flight may take to finish at a stop; the rest of ten seconds is for closing."""
+DATABASE_RETRY_SECONDS = (1.0, 2.0, 5.0)
+LIVE_SECONDS = 1.0
+LIVE_LIST = 50
+JOURNAL_RETRY_SECONDS = 2.0
+
+_log = get_logger("nas_syncd.daemon")
+
+
+def run_daemon(settings: Settings, reload: Callable[[], Settings]) -> int:
+    """Run until a signal ends it; return the exit code. Logging is configured by the caller.
+
+    Raises:
+        StateDirectoryBusyError: Another daemon owns the state directory.
+        JournalError: The state directory cannot be used.
+        ConfigurationError: No driver for the database, or the table is not as it must be.
+    """
+    daemon = Daemon(settings, reload)
+    daemon.start()
+    try:
+        daemon.loop()
+    finally:
+        daemon.stop()
+    return 0
+
+
+class Daemon:
+    """See the module. ``start``, ``loop`` and ``stop`` are called by one thread, in this order."""
+
+    def __init__(self, settings: Settings, reload: Callable[[], Settings]) -> None:
+        self.settings = settings
+        self._reload = reload
+        self._repeater = Repeater()
+        self._stopping = 0
+        """How many signals asked for the end."""
+        self._reload_wanted = False
+        self._database_since: float | None = None
+        self._database_due = 0.0
+        self._database_tries = 0
+        self._database_detail = ""
+        self._checked_table = False
+        self._was_stuck = False
+        self._live_due = 0.0
+        self._live_shown: dict[str, Any] = {}
+        self._synced = 0
+        self.notifier = Notifier(notify_environment())
+
+    # -- start ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        settings = self.settings
+        self.table = table_from(settings)
+        self.site = site_from(
+            settings,
+            watch=True,
+            on_hints=lambda hints: self.flow.inbox.put(hints),
+            on_view=lambda view: self.flow.inbox.put(view),
+            on_wake=lambda: self.flow.inbox.put(None),
+            on_mount=lambda was, now: self.flow.inbox.put((was, now)),
+        )
+        self.lock = DaemonLock(settings.state_dir)
+        self.settling = Settling(settings.settle_seconds)
+        self.flow = Flow(
+            self.site,
+            self.table,
+            settled=lambda relative, version: self.intake.settled(relative, version),
+            on_fate=self._fate,
+        )
+        self.intake = Intake(self.site, self.table, self.settling, self._offer_with)
+        self.backlog = Backlog(self.site, self.table, self.flow.waits, self._offer)
+        self.upkeep = Upkeep(self.site, self.table, self.flow.inbox, self._look_again)
+        try:
+            self.lock.acquire()
+        except JournalError:
+            self.site.close()
+            self.table.close()
+            raise
+        self._install_signals()
+        _log.info(
+            "daemon.started",
+            version=__version__,
+            pid=os.getpid(),
+            nas=settings.nas_path,
+            uploads=settings.upload_dir,
+            database=self.table.scope.database,
+            table=self.table.scope.table,
+            state=str(settings.state_dir),
+        )
+        self.site.uploads.start()
+
+    def _install_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+
+    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping += 1
+        self.flow.inbox.put(None)
+
+    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self._reload_wanted = True
+        self.flow.inbox.put(None)
+
+    # -- the loop ---------------------------------------------------------------------------
+
+    def loop(self) -> None:
+        self.notifier.ready()
+        while not self._stopping:
+            try:
+                self._round()
+            except JournalError as error:
+                self._journal_trouble(error)
+            self.notifier.ping()
+
+    def _round(self) -> None:
+        if self._reload_wanted:
+            self._reload_settings()
+        self._look_at_mount()
+        uploads_due = self.site.uploads.tick(time.monotonic())
+        self._ask_database()
+        self.upkeep.tick()
+        self._show()
+        _, messages = self.flow.step(self._timeout(uploads_due))
+        for message in messages:
+            self._take(message)
+
+    def _timeout(self, uploads_due: float) -> float:
+        """How long the loop may sleep when nothing arrives."""
+        now = time.monotonic()
+        dues = [now + TICK_SECONDS, uploads_due]
+        if self._database_since is None:
+            dues += [due for due in (self.intake.due(),) if due is not None]
+            wait = self._next_wait()
+            dues += [now + wait] if wait is not None else []
+        return max(0.005, min(dues) - now)
+
+    def _next_wait(self) -> float | None:
+        if len(self.flow.waits) > LIVE_LIST:
+            return 0.1
+        now = self.site.now()
+        waits = [(u - now).total_seconds() for u in self.flow.waits.values() if u is not None]
+        return min(waits, default=None)
+
+    def _take(self, message: Any) -> None:
+        if message is None:
+            return
+        if isinstance(message, list):
+            self._hear(message)
+        elif isinstance(message, UploadsView):
+            self._uploads_changed(message)
+        elif isinstance(message, tuple):
+            self._mount_changed(*message)
+        else:
+            self._guarded(message)
+
+    def _hear(self, hints: list[Hint]) -> None:
+        self.intake.forget_missing(hints)
+        self.intake.hear(hints)
+
+    def _offer(self, documents: Iterable[Document]) -> None:
+        self.flow.offer(documents)
+
+    def _offer_with(self, documents: Iterable[Document], sources: dict[str, Source]) -> None:
+        self.flow.offer(documents, sources)
+
+    def _look_again(self, ids: list[str]) -> None:
+        for document_id in ids:
+            self.flow.waits[document_id] = self.site.now()
+
+    # -- the database -----------------------------------------------------------------------
+
+    def _ask_database(self) -> None:
+        if self._database_since is not None and time.monotonic() < self._database_due:
+            return
+        self._guarded(self._feed)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Do what asks the database; when it is away, note it and go on with the rest."""
+        try:
+            work()
+        except DatabaseUnavailableError as error:
+            self._database_away(error)
+        except ConfigurationError:
+            if self._checked_table:  # it was right at the start: somebody is at work on it
+                self._database_away(DatabaseUnavailableError("the table has changed"))
+            else:
+                raise
+
+    def _feed(self) -> None:
+        if not self._checked_table:
+            self.table.check()
+            self._checked_table = True
+            self._resume()
+        elif self._database_since is not None:
+            self.table.row_exists("0")
+        self._database_back()
+        usable = self.site.guard.view.usable
+        self.intake.claim(self.flow.room)
+        self.backlog.feed(self.flow.room, everything=usable)
+        self.upkeep.reconcile()
+
+    def _resume(self) -> None:
+        """Take up receipts that could not be marked, or were not noted as marked."""
+        after = ""
+        states = [State.COPIED, State.MARKING]
+        while page := self.site.journal.in_states(self.table.scope, states, after):
+            after = page[-1].id
+            self.flow.offer(self.table.get([entry.id for entry in page]).values())
+
+    def _database_away(self, error: DatabaseUnavailableError) -> None:
+        tries = DATABASE_RETRY_SECONDS
+        wait = tries[min(self._database_tries, len(tries) - 1)]
+        self._database_tries += 1
+        self._database_due = time.monotonic() + wait
+        self._database_detail = error.detail
+        if self._database_since is None:
+            self._database_since = time.monotonic()
+        told = self._repeater.should_log("database", self.site.now())
+        if told:
+            _log.error(
+                "database.unavailable",
+                detail=error.detail,
+                since=told.since,
+                remedy=remedy(error.code, self.settings.language),
+            )
+
+    def _database_back(self) -> None:
+        if self._database_since is None:
+            return
+        _log.info("database.back", seconds=round(time.monotonic() - self._database_since, 1))
+        self._repeater.clear("database", self.site.now())
+        self._database_since, self._database_tries = None, 0
+        self._resume()
+        self.backlog.release()
+
+    def _journal_trouble(self, error: JournalError) -> None:
+        told = self._repeater.should_log("journal", self.site.now())
+        if told:
+            _log.error("journal.unusable", detail=error.detail, since=told.since)
+        self.flow.reset()
+        self.flow.step(JOURNAL_RETRY_SECONDS)
+
+    # -- the mount and the folder -----------------------------------------------------------
+
+    def _look_at_mount(self) -> None:
+        guard = self.site.guard
+        if guard.due(self.flow.wants_nas):
+            guard.check(write=not guard.view.usable)
+        stuck = self.site.agent.stuck
+        if self._was_stuck and not stuck:
+            self.upkeep.clean_again()
+            guard.check()
+        self._was_stuck = stuck
+        if not guard.view.usable and guard.view.reason is not None and guard.view.checked_at:
+            self._tell_mount(guard.view)
+
+    def _tell_mount(self, view: MountView) -> None:
+        told = self._repeater.should_log(("mount", view.state), self.site.now())
+        if told and not told.first and view.reason:
+            _log.warning(
+                "mount.still_unusable",
+                state=str(view.state),
+                since=view.since,
+                text=explain(view.reason, self.settings.language),
+            )
+
+    def _mount_changed(self, was: MountView, now: MountView) -> None:
+        self._repeater.clear(("mount", was.state), self.site.now())
+        log = _log.info if now.usable else _log.warning
+        language = self.settings.language
+        log(
+            "mount.changed",
+            state=str(now.state),
+            was=str(was.state),
+            path=now.path,
+            source=now.source,
+            text=explain(now.reason, language) if now.reason else text("mount.ok", language),
+        )
+        if now.usable:
+            self.backlog.release()
+
+    def _uploads_changed(self, view: UploadsView) -> None:
+        log = _log.info if view.state is UploadsState.OK else _log.warning
+        language = self.settings.language
+        about = view.reason or view.warning
+        log(
+            "uploads.changed",
+            state=str(view.state),
+            path=view.path,
+            watching=view.watching,
+            text=explain(about, language) if about else None,
+        )
+        if view.state is UploadsState.OK:
+            self.backlog.release()
+
+    # -- telling ----------------------------------------------------------------------------
+
+    def _fate(self, fate: Fate) -> None:
+        document = fate.document
+        about: dict[str, object] = {"document_id": document.id, "path": document.file_path}
+        if document.original_name:
+            about["name"] = document.original_name
+        if fate.kind is FateKind.SYNCED and fate.receipt:
+            self._synced += 1
+            receipt = fate.receipt
+            _log.info(
+                "document.synced",
+                **about,
+                destination=receipt.destination,
+                bytes=receipt.version.size,
+                seconds=round(fate.seconds, 3),
+                sha256=receipt.sha256,
+                adopted=fate.adopted,
+            )
+        elif fate.reason is not None:
+            self._tell_reason(fate, fate.reason, about)
+        if fate.kind is FateKind.WAITING:
+            self.backlog.waiting(document)
+        if fate.kind in (FateKind.FAILED, FateKind.REFUSED):
+            self.backlog.waiting(document)
+
+    def _tell_reason(self, fate: Fate, reason: Reason, about: dict[str, object]) -> None:
+        event = f"document.{fate.kind}"
+        words = explain(reason, self.settings.language)
+        if fate.kind is FateKind.FAILED:
+            _log.warning(event, **about, code=reason.code, text=words)
+        elif fate.kind is FateKind.REFUSED:
+            if self._repeater.should_log((fate.document.id, reason.code), self.site.now()):
+                _log.warning(event, **about, code=reason.code, text=words)
+        elif fate.kind is FateKind.WAITING and reason.code not in ("wait.settling", "wait.backoff"):
+            _log.debug(event, **about, code=reason.code, text=words)
+        elif reason.code.startswith("gone."):
+            _log.warning("document.gone", **about, code=reason.code, text=words)
+
+    def _show(self) -> None:
+        """Write down how things stand, when that has changed, for who asks from outside."""
+        if time.monotonic() < self._live_due:
+            return
+        self._live_due = time.monotonic() + LIVE_SECONDS
+        live = self._live()
+        if live != self._live_shown:
+            self._live_shown = live
+            self.site.journal.put("live", {**live, "at": self.site.now().isoformat()})
+        self.notifier.status(self._status_line())
+
+    def _live(self) -> dict[str, Any]:
+        uploads = self.site.uploads.view
+        progress = {number: p for number, _, p in self.site.agent.progress()}
+        flying = [
+            {
+                "id": work.document.id,
+                "name": work.document.original_name,
+                "path": work.document.file_path,
+                "side": p.side if (p := progress.get(work.job)) else "nas",
+                "done": p.done_bytes // 2 if p else 0,
+                "total": work.source.version.size if work.source.version else 0,
+            }
+            for work in self.flow.flying()[:LIVE_LIST]
+        ]
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "mount": report.view_as_json(self.site.guard.view),
+            "uploads": {
+                "state": str(uploads.state),
+                "path": uploads.path,
+                "since": uploads.since.isoformat(),
+                "reason": report.reason_as_json(uploads.reason),
+                "warning": report.reason_as_json(uploads.warning),
+                "watching": uploads.watching,
+            },
+            "database": {
+                "ok": self._database_since is None,
+                "detail": self._database_detail if self._database_since is not None else "",
+            },
+            "in_flight": flying,
+            "no_row": [
+                {"path": path, "seconds": round(seconds / 60) * 60}
+                for path, seconds in self.intake.without_row()[:LIVE_LIST]
+            ],
+            "waiting": len(self.flow.waits),
+            "queued": len(self.flow.active()),
+        }
+
+    def _status_line(self) -> str:
+        view = self.site.guard.view
+        language = self.settings.language
+        state = text("mount.ok", language) if view.usable else text(f"mount.{view.state}", language)
+        return text(
+            "daemon.status",
+            language,
+            synced=self._synced,
+            waiting=len(self.flow.waits) + len(self.flow.active()),
+            mount=state,
+        )
+
+    # -- reload and stop --------------------------------------------------------------------
+
+    def _reload_settings(self) -> None:
+        """Take what can be taken without a restart: the patience, the folders, the language."""
+        self._reload_wanted = False
+        self.notifier.reloading()
+        try:
+            fresh = self._reload()
+        except ConfigurationError as error:
+            _log.error("daemon.reload_refused", text=error.detail)
+        else:
+            fixed = ("nas_path", "upload_dir", "db_upload_dir", "state_dir", "db_table")
+            ignored = [n for n in fixed if getattr(fresh, n) != getattr(self.settings, n)]
+            self.settings = fresh
+            self.site.policy = policy_from(fresh)
+            self.site.guard.min_free_bytes = int(fresh.min_free_space)
+            self.settling.settle_seconds = fresh.settle_seconds
+            self.backlog.hurry()
+            _log.info("daemon.reloaded", needs_restart=ignored)
+        self.notifier.ready()
+
+    def stop(self) -> None:
+        """Let files in flight finish for a while, then go, whatever the mount does."""
+        self.notifier.stopping()
+        deadline = time.monotonic() + STOP_SECONDS
+        _log.info("daemon.stopping", in_flight=len(self.flow.flying()))
+        self.flow.close()
+        try:
+            while self.flow.flying() and time.monotonic() < deadline and self._stopping < 2:
+                self.flow.step(min(0.2, max(0.01, deadline - time.monotonic())))
+        except (JournalError, DatabaseUnavailableError) as error:
+            _log.error("daemon.stop_interrupted", detail=error.detail)
+        left = len(self.flow.flying())
+        self.site.close(grace_seconds=0.5)
+        self.table.close()
+        self.lock.release()
+        _log.info("daemon.stopped", abandoned=left)

@@ -1,0 +1,598 @@
+"""The way of a document: look, decide, copy, receipt, mark. One implementation for everybody.
+
+A flow is used by one thread. Documents are offered to it; it looks their files up, asks
+:func:`~nas_syncd.decide.decide`, hands copies to the NAS agent, keeps the receipts, sets the
+flags and tells each document's fate. Answers of the agents arrive in the inbox; what arrived
+together is journaled and marked together.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import queue
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from nas_syncd.agent.wire import Message
+from nas_syncd.decide import decide
+from nas_syncd.documents import MarkOutcome
+from nas_syncd.errors import (
+    DatabaseUnavailableError,
+    SourceChangedError,
+    SyncError,
+    UploadsError,
+    Whose,
+)
+from nas_syncd.models import (
+    Copy,
+    Decision,
+    Document,
+    Entry,
+    Fate,
+    FateKind,
+    Mark,
+    Reason,
+    Receipt,
+    Refuse,
+    Rest,
+    Scope,
+    Source,
+    SourceKind,
+    SourceVersion,
+    State,
+    Unmark,
+    Wait,
+)
+from nas_syncd.names import SHA_PLACE, place_key
+from nas_syncd.site import Site
+
+IN_FLIGHT_PER_WORKER = 4
+UNCONFIRMED_LIMIT = 3
+"""So many mount errors on one document that the mount does not confirm are the document's."""
+JITTER = 0.25
+
+
+class Rows(Protocol):
+    """What a flow needs of the documents table."""
+
+    @property
+    def scope(self) -> Scope: ...
+
+    def mark(
+        self, marks: Collection[tuple[str, str]], at: dt.datetime
+    ) -> dict[str, MarkOutcome]: ...
+
+    def unmark(self, marks: Collection[tuple[str, str]]) -> set[str]: ...
+
+
+@dataclass(slots=True)
+class Work:
+    """One document on its way to the NAS."""
+
+    document: Document
+    source: Source
+    decision: Copy
+    places: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    temp: str = ""
+    job: int = 0
+    begun: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Inbox: the upload folder has answered."""
+
+    documents: list[Document]
+    sources: dict[str, Source]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Inbox: the NAS agent has answered."""
+
+    work: Work
+    result: Message | None
+    error: SyncError | None
+
+
+class Flow:
+    """See the module. ``inbox`` may also carry the owner's own messages (see :meth:`step`)."""
+
+    def __init__(
+        self,
+        site: Site,
+        table: Rows,
+        *,
+        manual: bool = False,
+        settled: Callable[[str, SourceVersion], bool] | None = None,
+        on_fate: Callable[[Fate], None] = lambda _fate: None,
+    ) -> None:
+        """
+        Args:
+            manual: Neither settling nor backoff is waited for, a missing file fails at once.
+            settled: Tells whether a file has settled; None: it is never waited for.
+            on_fate: Called once for each fate, in the flow's own thread.
+        """
+        self.site = site
+        self.table = table
+        self.manual = manual
+        self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.waits: dict[str, dt.datetime | None] = {}
+        """For documents whose last fate was to wait: until when at the latest."""
+        self._settled = settled
+        self._on_fate = on_fate
+        self._active: set[str] = set()
+        """Offered, and without a fate yet."""
+        self._ready: deque[Work] = deque()
+        self._flying: dict[str, Work] = {}
+        self._places: dict[str, str] = {}
+        """Places (by key) that a copy in flight is about to take, and whose it is."""
+        self._held: dict[str, list[Work]] = {}
+        self._unconfirmed: Counter[str] = Counter()
+        self._closed = False
+        self._fates: list[Fate] = []
+        self._unmarked: dict[str, tuple[Document, Receipt, bool, float]] = {}
+
+    # -- for the owner ----------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._active or self._fates)
+
+    @property
+    def room(self) -> int:
+        """How many more documents are welcome before the next :meth:`step`."""
+        return max(0, 8 * self._capacity - len(self._active))
+
+    @property
+    def wants_nas(self) -> bool:
+        """Whether a document waits for the mount."""
+        return bool(self._ready) or any(until is None for until in self.waits.values())
+
+    def active(self) -> Collection[str]:
+        return self._active
+
+    def flying(self) -> list[Work]:
+        return list(self._flying.values())
+
+    def offer(
+        self, documents: Iterable[Document], sources: dict[str, Source] | None = None
+    ) -> None:
+        """Take *documents* in hand; those that already are, are passed over. Never blocks.
+
+        Args:
+            sources: What is known of their files, by path below the upload folder, when the
+                caller has looked just now.
+        """
+        fresh = [d for d in documents if d.id not in self._active]
+        if not fresh:
+            return
+        self._active.update(d.id for d in fresh)
+        known = sources or {}
+        relatives = {self.site.relative(d) for d in fresh} - {None}
+        wanted = [r for r in relatives if r is not None and r not in known]
+        if not wanted:
+            self.inbox.put(Looked(fresh, known))
+            return
+        asked = self.site.uploads.look(wanted)
+        asked.add_done_callback(lambda done: self._looked(fresh, known, done))
+
+    def _looked(
+        self, documents: list[Document], known: dict[str, Source], done: Future[dict[str, Source]]
+    ) -> None:
+        error = done.exception()
+        self.inbox.put(Looked(documents, known if error else {**known, **done.result()}))
+
+    def step(self, timeout: float | None) -> tuple[list[Fate], list[Any]]:
+        """Wait for news up to *timeout* seconds, then do all that follows from it.
+
+        Returns:
+            The fates, and the messages in the inbox that were not ours.
+        """
+        looked: list[Looked] = []
+        answered: list[Answered] = []
+        others: list[Any] = []
+        for message in self._receive(timeout):
+            if isinstance(message, Looked):
+                looked.append(message)
+            elif isinstance(message, Answered):
+                answered.append(message)
+            else:
+                others.append(message)
+        self._land(answered)
+        for one in looked:
+            self._decide(one.documents, one.sources)
+        self._dispatch()
+        fates, self._fates = self._fates, []
+        return fates, others
+
+    def close(self) -> None:
+        """Begin nothing new; what flies may land."""
+        self._closed = True
+
+    def reset(self) -> None:
+        """Let go of everything in hand after an error of the journal; the next asking finds it
+        again. What an agent is still doing is answered later and received then."""
+        self._active.clear()
+        self._ready.clear()
+        self._flying.clear()
+        self._places.clear()
+        self._held.clear()
+        self._unmarked.clear()
+
+    def drain(self, deadline: float | None = None) -> list[Fate]:
+        """Step until nothing is in hand or the monotonic *deadline* has come."""
+        fates: list[Fate] = []
+        while self.busy:
+            rest = None if deadline is None else deadline - time.monotonic()
+            if rest is not None and rest <= 0:
+                break
+            fates += self.step(rest)[0]
+        return fates
+
+    def _receive(self, timeout: float | None) -> list[Any]:
+        messages: list[Any] = []
+        try:
+            if not self._fates:
+                messages.append(self.inbox.get(timeout=timeout))
+            while True:
+                messages.append(self.inbox.get_nowait())
+        except queue.Empty:
+            return messages
+
+    # -- deciding ---------------------------------------------------------------------------
+
+    def decide_for(
+        self, document: Document, sources: dict[str, Source], entry: Entry | None
+    ) -> tuple[Source, Decision]:
+        """Return the decision as of now; nothing is done. ``explain`` and the plan use it."""
+        source = self._with_settling(self.site.source_of(document, sources))
+        site = self.site
+        decision = decide(
+            document,
+            source,
+            entry,
+            site.guard.view,
+            site.nas,
+            site.policy,
+            site.now(),
+            manual=self.manual,
+        )
+        return source, decision
+
+    def _with_settling(self, source: Source) -> Source:
+        if source.kind is not SourceKind.FILE or source.version is None or source.settled:
+            return source
+        settled = self._settled is None or (
+            source.relative is not None and self._settled(source.relative, source.version)
+        )
+        return Source(source.relative, source.kind, source.version, settled)
+
+    def _decide(self, documents: list[Document], sources: dict[str, Source]) -> None:
+        entries = self.site.journal.entries(self.table.scope, [d.id for d in documents])
+        for document in documents:
+            entry = entries.get(document.id)
+            source, decision = self.decide_for(document, sources, entry)
+            self._act(document, source, entry, decision)
+        self._mark()
+
+    def _act(
+        self, document: Document, source: Source, entry: Entry | None, decision: Decision
+    ) -> None:
+        match decision:
+            case Copy():
+                self._ready.append(self._work(document, source, entry, decision))
+            case Mark(receipt):
+                self._unmarked[document.id] = (document, receipt, False, time.monotonic())
+            case Unmark(reason):
+                self._unmark(document, reason)
+            case Wait(reason, until):
+                self._wait(document, source, entry, reason, until)
+            case Refuse(reason):
+                if not _stands(entry, document, State.PROBLEM, reason):
+                    self._note(document, State.PROBLEM, reason, source)
+                self._tell(Fate(document, FateKind.REFUSED, reason))
+            case Rest(reason):
+                self._tell(Fate(document, FateKind.NOTHING, reason))
+
+    def _work(
+        self, document: Document, source: Source, entry: Entry | None, decision: Copy
+    ) -> Work:
+        work = Work(document, source, decision)
+        intent = entry.intent if entry and entry.file_path == document.file_path else None
+        if intent is not None and intent.nas == self.site.nas:
+            work.stale = (intent.temp,)
+            work.earlier = tuple(p for p in intent.candidates if p not in decision.candidates)
+        return work
+
+    def _wait(
+        self,
+        document: Document,
+        source: Source,
+        entry: Entry | None,
+        reason: Reason,
+        until: dt.datetime | None,
+    ) -> None:
+        if self.manual and source.kind is SourceKind.MISSING:
+            self._note_unless_known(document, source, entry, reason)
+            self._tell(Fate(document, FateKind.FAILED, Reason("source.missing", reason.params)))
+            return
+        if reason.code == "wait.backoff":  # the entry says failed, and why: keep it so
+            self._tell(Fate(document, FateKind.WAITING, reason), until)
+            return
+        state = State.WAITING
+        if source.kind is SourceKind.MISSING and entry and entry.file_path == document.file_path:
+            missing_for = (self.site.now() - entry.since).total_seconds()
+            known = _code(entry) in ("wait.no_file", "problem.missing")
+            if known and missing_for > self.site.policy.missing_problem_seconds:
+                state = State.PROBLEM
+                reason = Reason("problem.missing", reason.params)
+        if not _stands(entry, document, state, reason):
+            self._note(document, state, reason, source, keep_intent=True)
+        self._tell(Fate(document, FateKind.WAITING, reason), until)
+
+    def _note_unless_known(
+        self, document: Document, source: Source, entry: Entry | None, reason: Reason
+    ) -> None:
+        if not _stands(entry, document, State.WAITING, reason):
+            self._note(document, State.WAITING, reason, source, keep_intent=True)
+
+    def _note(
+        self,
+        document: Document,
+        state: State,
+        reason: Reason | None,
+        source: Source | None = None,
+        **more: Any,
+    ) -> None:
+        relative = source.relative if source else None
+        self.site.journal.note(self.table.scope, document, state, reason, relative=relative, **more)
+
+    def _tell(self, fate: Fate, until: dt.datetime | None = None) -> None:
+        self._active.discard(fate.document.id)
+        if fate.kind is FateKind.WAITING:
+            self.waits[fate.document.id] = until
+        else:
+            self.waits.pop(fate.document.id, None)
+        self._fates.append(fate)
+        self._on_fate(fate)
+
+    # -- copying ----------------------------------------------------------------------------
+
+    @property
+    def _capacity(self) -> int:
+        return self.site.plan.workers * IN_FLIGHT_PER_WORKER
+
+    def _dispatch(self) -> None:
+        """Begin as many copies as there is room for; their intents are journaled together."""
+        nas = self.site.nas
+        group: list[Work] = []
+        while self._ready and not self._closed and len(self._flying) + len(group) < self._capacity:
+            work = self._ready.popleft()
+            if not self.site.guard.view.usable or nas is None:
+                self._wait_for_mount(work)
+                continue
+            plain = place_key(work.decision.candidates[0])
+            holder = self._places.get(plain)
+            if holder is not None and holder != work.document.id:
+                self._held.setdefault(plain, []).append(work)
+                continue
+            self._places[plain] = work.document.id
+            group.append(work)
+        if group and nas is not None:
+            self._begin(group, nas)
+
+    def _wait_for_mount(self, work: Work) -> None:
+        view = self.site.guard.view
+        reason = Reason("wait.mount", {"state": str(view.state)})
+        entry = self.site.journal.entry(self.table.scope, work.document.id)
+        self._wait(work.document, work.source, entry, reason, None)
+
+    def _begin(self, group: list[Work], nas: str) -> None:
+        site, scope = self.site, self.table.scope
+        owners = site.journal.owners(
+            nas, [p for w in group for p in w.decision.candidates if SHA_PLACE not in p]
+        )
+        works = []
+        for work in group:
+            mine = (scope, work.document.id, work.document.file_path)
+            work.places = tuple(
+                place
+                for place in work.decision.candidates
+                if (owner := owners.get(place_key(place))) is None or tuple(owner) == mine
+            )
+            intent = site.intent(nas, work.places + work.earlier)
+            work.temp = intent.temp
+            works.append((work.document, work.source.relative or "", intent))
+        may = site.journal.begin(works, scope, site.runs.alive)
+        for work in group:
+            if work.document.id in may:
+                self._flying[work.document.id] = work
+                self._ask(work, nas)
+            else:
+                self._release(work)
+                until = site.now() + dt.timedelta(seconds=1)
+                self._tell(Fate(work.document, FateKind.WAITING, Reason("wait.elsewhere")), until)
+
+    def _ask(self, work: Work, nas: str) -> None:
+        site, version = self.site, work.source.version
+        identity = site.guard.identity
+        folder, _, name = work.temp.rpartition("/")
+        asked = site.agent.ask(
+            "copy",
+            root=site.plan.nas_path,
+            nas=nas,
+            file_system=identity.file_system if identity else "",
+            uploads=site.plan.upload_dir,
+            relative=work.source.relative,
+            version=[version.size, version.mtime_ns, version.inode] if version else None,
+            candidates=work.places,
+            adopt_only=work.earlier,
+            temp_folder=folder,
+            temp=name,
+            stale=work.stale,
+            min_free=site.plan.min_free_bytes,
+        )
+        asked.add_done_callback(lambda done: self._answered(work, done))
+
+    def _answered(self, work: Work, done: Future[Message]) -> None:
+        error = done.exception()
+        if error is None:
+            self.inbox.put(Answered(work, done.result(), None))
+        elif isinstance(error, SyncError):
+            self.inbox.put(Answered(work, None, error))
+        else:
+            self.inbox.put(Answered(work, None, SyncError(f"{type(error).__name__}: {error}")))
+
+    def _release(self, work: Work) -> None:
+        """Give the place free, and let the one through that waited for it."""
+        plain = place_key(work.decision.candidates[0])
+        if self._places.get(plain) == work.document.id:
+            del self._places[plain]
+            waiting = self._held.pop(plain, [])
+            self._ready.extendleft(reversed(waiting))
+
+    # -- landing ----------------------------------------------------------------------------
+
+    def _land(self, answered: list[Answered]) -> None:
+        receipts: list[tuple[Document, str, Receipt, str | None]] = []
+        landed: dict[str, tuple[Document, Receipt, bool, float]] = {}
+        for one in answered:
+            work = one.work
+            self._flying.pop(work.document.id, None)
+            self._release(work)
+            if one.error is not None:
+                self._failed(work, one.error)
+            elif one.result is not None:
+                receipt = self._receipt(work, one.result)
+                adopted = bool(one.result["adopted"])
+                temp = None if adopted else work.temp
+                receipts.append((work.document, work.source.relative or "", receipt, temp))
+                landed[work.document.id] = (work.document, receipt, adopted, work.begun)
+                self._unconfirmed.pop(work.document.id, None)
+        if receipts:
+            self.site.journal.receive(receipts)
+            self._unmarked.update(landed)
+            self._mark()
+
+    def _receipt(self, work: Work, result: Message) -> Receipt:
+        return Receipt(
+            scope=self.table.scope,
+            id=work.document.id,
+            file_path=work.document.file_path,
+            version=SourceVersion(*result["version"]),
+            sha256=result["sha256"],
+            nas=self.site.nas or "",
+            destination=result["destination"],
+            received_at=self.site.now(),
+            filed_as=work.decision.filed_as,
+        )
+
+    def _mark(self) -> None:
+        """Set the flags of what was received; without the database the receipts wait."""
+        if not self._unmarked:
+            return
+        group, self._unmarked = self._unmarked, {}
+        scope, journal = self.table.scope, self.site.journal
+        journal.note_all(scope, [(d, State.MARKING, None, None) for d, *_ in group.values()])
+        try:
+            outcomes = self.table.mark(
+                [(d.id, d.file_path) for d, *_ in group.values()], self.site.now()
+            )
+        except DatabaseUnavailableError as error:
+            reason = Reason(error.code, {"detail": error.detail})
+            journal.note_all(scope, [(d, State.COPIED, reason, None) for d, *_ in group.values()])
+            for document, *_ in group.values():
+                self._tell(Fate(document, FateKind.WAITING, reason), self._soon())
+            return
+        moves: list[tuple[Document, State, Reason | None, str | None]] = []
+        for document, receipt, adopted, begun in group.values():
+            outcome = outcomes.get(document.id, MarkOutcome.GONE)
+            safe = outcome in (MarkOutcome.MARKED, MarkOutcome.ALREADY)
+            why = None if safe else Reason(f"gone.{outcome}", {"path": document.file_path})
+            moves.append((document, State.SYNCED if safe else State.GONE, why, None))
+            kind = FateKind.SYNCED if safe else FateKind.NOTHING
+            seconds = time.monotonic() - begun
+            self._tell(Fate(document, kind, why, receipt, adopted, seconds))
+        journal.note_all(scope, moves)
+
+    def _soon(self) -> dt.datetime:
+        return self.site.now() + dt.timedelta(seconds=self.site.policy.retry_first_seconds)
+
+    def _unmark(self, document: Document, reason: Reason) -> None:
+        """The flag goes back to false first; then the document is looked at anew."""
+        try:
+            self.table.unmark([(document.id, document.file_path)])
+        except DatabaseUnavailableError as error:
+            waiting = Reason(error.code, {"detail": error.detail})
+            self._tell(Fate(document, FateKind.WAITING, waiting), self._soon())
+            return
+        self.site.journal.forget_receipt(self.table.scope, document, reason)
+        self._tell(Fate(document, FateKind.WAITING, reason), self.site.now())
+
+    # -- failing ----------------------------------------------------------------------------
+
+    def _failed(self, work: Work, error: SyncError) -> None:
+        document, reason = work.document, Reason(error.code, dict(error.params))
+        if isinstance(error, SourceChangedError):
+            self._note(document, State.WAITING, Reason("wait.settling"), work.source)
+            until = self.site.now() + dt.timedelta(seconds=self.site.policy.settle_seconds)
+            self._tell(Fate(document, FateKind.WAITING, reason), until)
+            return
+        if error.whose in (Whose.MOUNT, Whose.UPLOADS) and not self._is_its_own(document, error):
+            if error.whose is Whose.MOUNT:
+                self.site.guard.trouble(error)
+            late = error.code in ("agent.hung", "agent.died")
+            self._note(document, State.WAITING, reason, work.source, keep_intent=late)
+            self._tell(Fate(document, FateKind.WAITING, reason), None)
+            return
+        self._park(work, reason, error)
+
+    def _is_its_own(self, document: Document, error: SyncError) -> bool:
+        """A trouble that the mount as a whole does not have, again and again, is the document's."""
+        if isinstance(error, UploadsError) or not self.site.guard.view.usable:
+            return False
+        self._unconfirmed[document.id] += 1
+        return self._unconfirmed[document.id] > UNCONFIRMED_LIMIT
+
+    def _park(self, work: Work, reason: Reason, error: SyncError) -> None:
+        document, policy = work.document, self.site.policy
+        entry = self.site.journal.entry(self.table.scope, document.id)
+        attempts = (entry.attempts if entry else 0) + 1
+        problem = attempts >= policy.problem_after_attempts or not error.retryable
+        wait = backoff_seconds(attempts, policy.retry_first_seconds, policy.retry_limit_seconds)
+        if problem:
+            wait = policy.problem_retry_seconds * random.uniform(1 - JITTER, 1)
+        until = self.site.now() + dt.timedelta(seconds=wait)
+        state = State.PROBLEM if problem else State.FAILED
+        self._note(document, state, reason, work.source, next_attempt=until, failed=True)
+        kind = FateKind.FAILED if error.retryable else FateKind.REFUSED
+        self._tell(Fate(document, kind, reason), None)
+        self.waits[document.id] = until
+
+
+def backoff_seconds(attempts: int, first: float, limit: float) -> float:
+    """Return how long to wait after the *attempts*-th failure: doubling, with jitter."""
+    plain = min(limit, first * 2.0 ** min(attempts - 1, 30))
+    return plain * random.uniform(1 - JITTER, 1 + JITTER)
+
+
+def _stands(entry: Entry | None, document: Document, state: State, reason: Reason) -> bool:
+    """Whether the journal says so already: then nothing is written, and ``since`` stays."""
+    return (
+        entry is not None
+        and entry.file_path == document.file_path
+        and entry.state is state
+        and _code(entry) == reason.code
+    )
+
+
+def _code(entry: Entry) -> str | None:
+    return entry.reason.code if entry.reason else None

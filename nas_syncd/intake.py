@@ -1,0 +1,138 @@
+"""From a hint to a row: which document does this file belong to?
+
+A file may land before its row is committed. It is asked for again soon, then less and less often,
+and after a minute a person is told that it has no row yet.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from nas_syncd.documents import DocumentsTable
+from nas_syncd.models import Document, Source, SourceKind, SourceVersion
+from nas_syncd.settle import Settling
+from nas_syncd.site import Site
+from nas_syncd.watcher import Hint, row_candidates
+
+FIRST_LOOK_SECONDS = 0.1
+TOLD_AFTER_SECONDS = 60.0
+MOST_UNCLAIMED = 20_000
+BATCH = 400
+
+
+@dataclass(slots=True)
+class Unclaimed:
+    """A file whose row is being looked for."""
+
+    since: float
+    due: float
+    wait: float
+    source: Source
+
+
+class Intake:
+    """Takes hints, finds rows. Used by the daemon's thread only."""
+
+    def __init__(
+        self,
+        site: Site,
+        table: DocumentsTable,
+        settling: Settling,
+        offer: Callable[[Iterable[Document], dict[str, Source]], None],
+    ) -> None:
+        self.site = site
+        self.table = table
+        self.settling = settling
+        self._offer = offer
+        self._files: dict[str, Unclaimed] = {}
+        self._dropped = False
+
+    def observe(self, relative: str, version: SourceVersion, closed: bool = False) -> None:
+        """Tell the settling what was seen."""
+        age = time.time() - version.mtime_ns / 1e9
+        self.settling.observe(relative, version, closed, time.monotonic(), age)
+
+    def settled(self, relative: str, version: SourceVersion) -> bool:
+        self.observe(relative, version)
+        return self.settling.settled(relative, version, time.monotonic())
+
+    def hear(self, hints: list[Hint]) -> None:
+        """Take hints in. What is marked and unchanged is passed over without asking anybody."""
+        files = {h.relative: h for h in hints if h.kind is SourceKind.FILE and h.version}
+        if not files:
+            return
+        known = self.site.journal.versions(self.table.scope, self.site.nas, list(files))
+        first_scan = self.site.uploads.view.scanned_at is None
+        now = time.monotonic()
+        for relative, hint in files.items():
+            if hint.version is None or known.get(relative) == hint.version:
+                continue
+            if hint.by == "scan" and first_scan and relative not in known:
+                continue  # at the start the pending rows themselves lead to their files
+            self.observe(relative, hint.version, hint.closed)
+            source = Source(relative, hint.kind, hint.version)
+            waiting = self._files.get(relative)
+            if waiting is not None:
+                waiting.source, waiting.due, waiting.wait = source, now, FIRST_LOOK_SECONDS
+            elif len(self._files) < MOST_UNCLAIMED:
+                self._files[relative] = Unclaimed(now, now, FIRST_LOOK_SECONDS, source)
+            else:
+                self._dropped = True  # the pending rows lead to these, a little later
+
+    def due(self) -> float | None:
+        """Return when the next look is due, monotonic; None when nothing waits."""
+        return min((f.due for f in self._files.values()), default=None)
+
+    def claim(self, room: int) -> int:
+        """Ask the table for the rows of what is due; offer them. Returns how many were asked for.
+
+        Raises:
+            DatabaseUnavailableError: They stay due.
+        """
+        now = time.monotonic()
+        limit = min(room, BATCH)
+        due = [r for r, f in self._files.items() if f.due <= now][:limit]
+        if not due:
+            return 0
+        rows = self._find(due)
+        sources = {relative: self._files[relative].source for relative in due}
+        for relative in due:
+            if rows.get(relative):
+                del self._files[relative]
+                continue
+            waiting = self._files[relative]
+            waiting.due = now + waiting.wait
+            waiting.wait = min(waiting.wait * 2, self.site.policy.scan_seconds)
+        found = {d.id: d for documents in rows.values() for d in documents}
+        if found:
+            self._offer(found.values(), sources)
+        return len(due)
+
+    def _find(self, relatives: list[str]) -> dict[str, list[Document]]:
+        plan = self.site.plan
+        wanted: dict[str, str] = {}
+        for relative in relatives:
+            for path in row_candidates(relative, plan.upload_dir, plan.db_upload_dir):
+                wanted[path] = relative
+        found: dict[str, list[Document]] = {}
+        for document in self.table.find(list(wanted)):
+            found.setdefault(wanted[document.file_path], []).append(document)
+        return found
+
+    def without_row(self) -> list[tuple[str, float]]:
+        """Return files without a row for more than a minute: (path, seconds)."""
+        now = time.monotonic()
+        return [
+            (relative, now - f.since)
+            for relative, f in self._files.items()
+            if now - f.since > TOLD_AFTER_SECONDS
+        ]
+
+    def forget_missing(self, hints: list[Hint]) -> None:
+        """A file that was removed again is nobody's."""
+        for hint in hints:
+            if hint.kind is SourceKind.MISSING:
+                self._files.pop(hint.relative, None)
+                self.settling.forget(hint.relative)

@@ -1,0 +1,221 @@
+"""What is looked after when the copying is done.
+
+Temp files of dead runs are resolved by asking the journal. Young receipts get their second look
+(a NAS that loses power may forget a rename). Receipts whose rows are gone are told apart. Each is
+one
+question at a time, and none is asked while nothing calls for it: an idle NAS may sleep.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import queue
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from nas_syncd.agent.wire import Message
+from nas_syncd.documents import DocumentsTable
+from nas_syncd.errors import SyncError
+from nas_syncd.logs import get_logger
+from nas_syncd.models import Document, Entry, Reason, State
+from nas_syncd.names import TEMP_FOLDER
+from nas_syncd.site import Site
+
+YOUNG_SECONDS = 60.0
+FOREIGN_TEMP_SECONDS = 3600.0
+YOUNG_PAGE = 2000
+RECONCILE_PAGE = 500
+RECONCILE_EVERY_SECONDS = 10.0
+RECONCILE_PASS_SECONDS = 6 * 3600.0
+
+_TEMP = re.compile(r"^\.nas-syncd-([0-9a-f]{16})-.*\.part$")
+_log = get_logger("nas_syncd.upkeep")
+
+
+class Upkeep:
+    """Used by the daemon's thread only; answers come back through the inbox as callables."""
+
+    def __init__(
+        self,
+        site: Site,
+        table: DocumentsTable,
+        inbox: queue.SimpleQueue[Any],
+        lost: Callable[[list[str]], None],
+    ) -> None:
+        """
+        Args:
+            lost: Told the ids of documents whose flag went back, to look at them again.
+        """
+        self.site = site
+        self.table = table
+        self._inbox = inbox
+        self._lost = lost
+        self._asking = False
+        self._cleaned_epoch = 0
+        self._looked_epoch = 0
+        self._young_due = 0.0
+        self._folders: list[tuple[str, list[Entry]]] = []
+        self._reconcile_due = time.monotonic() + RECONCILE_EVERY_SECONDS
+        self._reconcile_after = ""
+
+    def tick(self) -> None:
+        """Ask what is due, if the NAS can be used and nothing else is being asked."""
+        if self._asking or not self.site.guard.view.usable or self.site.nas is None:
+            return
+        epoch = self.site.guard.epoch
+        if self._cleaned_epoch != epoch:
+            self._cleaned_epoch = epoch
+            self._ask("temps", self._clean)
+        elif self._folders:
+            self._look_at(*self._folders.pop())
+        elif time.monotonic() >= self._young_due or self._looked_epoch != epoch:
+            remounted = self._looked_epoch != epoch
+            self._looked_epoch = epoch
+            self._plan_young(remounted)
+
+    def clean_again(self) -> None:
+        """A child was left behind and has ended: what it left may be resolved now."""
+        self._cleaned_epoch = 0
+
+    def _ask(self, op: str, then: Callable[[Message], None], **args: Any) -> None:
+        identity = self.site.guard.identity
+        self._asking = True
+        asked = self.site.agent.ask(
+            op,
+            root=self.site.plan.nas_path,
+            nas=self.site.nas,
+            file_system=identity.file_system if identity else "",
+            **args,
+        )
+        asked.add_done_callback(lambda done: self._inbox.put(lambda: self._answered(done, then)))
+
+    def _answered(self, done: Future[Message], then: Callable[[Message], None]) -> None:
+        self._asking = False
+        error = done.exception()
+        if error is None:
+            then(done.result())
+        elif isinstance(error, SyncError):
+            self.site.guard.trouble(error)
+            _log.debug("upkeep.interrupted", code=error.code, detail=error.detail)
+        else:
+            raise error
+
+    # -- temp files -------------------------------------------------------------------------
+
+    def _clean(self, answer: Message) -> None:
+        remove = []
+        mine = f"{TEMP_FOLDER}/{self.site.journal.installation}/"
+        for path, age, size in answer["temps"]:
+            run = _TEMP.match(path.rpartition("/")[2])
+            if not path.startswith(mine):
+                if age > FOREIGN_TEMP_SECONDS:
+                    remove.append(path)
+                continue
+            if run is None or self.site.runs.alive(run[1]):
+                continue
+            found = self.site.journal.by_temp(path)
+            if found is not None and found[1] and found[0].receipt is not None:
+                self._restore(path, found[0])
+            else:
+                remove.append(path)
+                _log.info("temp.removed", path=path, bytes=size)
+        self.site.runs.tidy()
+        if remove:
+            self._ask("remove", lambda _answer: None, paths=remove)
+
+    def _restore(self, path: str, entry: Entry) -> None:
+        receipt = entry.receipt
+        if receipt is None:
+            return
+
+        def told(answer: Message) -> None:
+            _log.warning(
+                "temp.restored",
+                document_id=entry.id,
+                path=path,
+                destination=receipt.destination,
+                outcome=answer["outcome"],
+            )
+
+        self._ask(
+            "restore", told, temp=path, destination=receipt.destination, sha256=receipt.sha256
+        )
+
+    # -- the second look --------------------------------------------------------------------
+
+    def _plan_young(self, remounted: bool) -> None:
+        self._young_due = time.monotonic() + YOUNG_SECONDS / 4
+        age = 0.0 if remounted else YOUNG_SECONDS
+        before = self.site.now() - dt.timedelta(seconds=age)
+        folders: dict[str, list[Entry]] = {}
+        for entry in self.site.journal.young(self.site.nas or "", before, YOUNG_PAGE):
+            if entry.receipt is not None:
+                folder = entry.receipt.destination.rpartition("/")[0]
+                folders.setdefault(folder, []).append(entry)
+        self._folders = list(folders.items())
+        if self._folders:
+            self._look_at(*self._folders.pop())
+
+    def _look_at(self, folder: str, entries: list[Entry]) -> None:
+        names = {
+            e.receipt.destination.rpartition("/")[2]: e for e in entries if e.receipt is not None
+        }
+
+        def looked(answer: Message) -> None:
+            missing = [names.pop(name) for name in answer["missing"]]
+            by_scope: dict[Any, list[str]] = {}
+            for entry in names.values():
+                by_scope.setdefault(entry.scope, []).append(entry.id)
+            for scope, ids in by_scope.items():
+                self.site.journal.grown_up(scope, ids)
+            for entry in missing:
+                self._vanished(entry)
+            if not self._folders and len(entries) >= YOUNG_PAGE:
+                self._young_due = 0.0
+
+        self._ask("look", looked, folder=folder, names=list(names))
+
+    def _vanished(self, entry: Entry) -> None:
+        """What was verified is not there any more: the flag must not say that it is."""
+        if entry.scope != self.table.scope or entry.receipt is None:
+            return
+        destination = entry.receipt.destination
+        reason = Reason("unmark.vanished", {"destination": destination})
+        self.table.unmark([(entry.id, entry.file_path)])
+        document = Document(entry.id, entry.file_path)
+        self.site.journal.forget_receipt(entry.scope, document, reason)
+        _log.error("document.vanished", document_id=entry.id, destination=destination)
+        self._lost([entry.id])
+
+    # -- rows that are gone -----------------------------------------------------------------
+
+    def reconcile(self) -> None:
+        """Compare a page of proven documents with the table; a deleted row's count no more.
+
+        Raises:
+            DatabaseUnavailableError: Nothing was changed.
+        """
+        if time.monotonic() < self._reconcile_due:
+            return
+        scope = self.table.scope
+        page = self.site.journal.in_states(
+            scope,
+            [State.SYNCED, State.WAITING, State.FAILED, State.PROBLEM],
+            self._reconcile_after,
+            RECONCILE_PAGE,
+        )
+        rows = self.table.get([entry.id for entry in page])
+        gone = [
+            (Document(e.id, e.file_path), State.GONE, Reason("gone.gone"), None)
+            for e in page
+            if e.id not in rows and e.intent is None
+        ]
+        if gone:
+            self.site.journal.note_all(scope, gone)
+        full = len(page) == RECONCILE_PAGE
+        self._reconcile_after = page[-1].id if full else ""
+        pause = RECONCILE_EVERY_SECONDS if full else RECONCILE_PASS_SECONDS
+        self._reconcile_due = time.monotonic() + pause
