@@ -16,7 +16,12 @@ from typing import Any
 
 import pytest
 
+from nas_syncd.agent.child import Job
 from nas_syncd.agent.process import Agent
+from nas_syncd.agent.sender import Sender
+from nas_syncd.agent.tree import open_root
+from nas_syncd.agent.uploads import Watcher
+from nas_syncd.agent.wire import Message
 from nas_syncd.models import SourceKind
 from nas_syncd.watcher import Hint, UploadFolder, UploadsState, UploadsView
 
@@ -296,6 +301,28 @@ def test_names_that_are_not_utf8_are_hinted(eyes_on, uploads, watch):
     (uploads / name).write_bytes(b"1")
 
     assert eyes.until(lambda: name in eyes.names())
+
+
+@inotify_only
+def test_what_is_lost_before_a_scan_begins_is_told_again_at_its_end(uploads):
+    """A loss while the watch is set up anew would else hide every later one."""
+    told: list[Message] = []
+    watcher = Watcher(Sender(told.append, 100), told.append, "native")
+    with open_root(str(uploads)) as root:
+        assert watcher.ensure(Job(1, "scan", {}, "uploads"), root, str(uploads))
+        watch = watcher._watch
+        assert watch is not None
+        watch.missed("overflow")
+        watcher.scan_begins()
+        watcher.scan_ended()
+
+        assert [message["event"] for message in told] == ["lost", "lost"]
+        assert watcher.ensure(Job(2, "scan", {}, "uploads"), root, str(uploads))
+        watcher.scan_begins()
+        watcher.scan_ended()
+
+    assert len(told) == 2
+    watcher._stop()
 
 
 # -- the folder comes and goes ------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import selectors
 import shutil
@@ -29,6 +30,7 @@ from nas_syncd.agent.wire import Message, Unpacker, pack
 from nas_syncd.errors import SyncError, Whose, error_from
 
 READ_BYTES = 1 << 18
+_log = logging.getLogger(__name__)
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "TMPDIR")
 
 
@@ -226,7 +228,10 @@ class _Running(threading.Thread):
     def _converse(self, process: subprocess.Popen[bytes]) -> SyncError:
         assert process.stdin is not None
         assert process.stdout is not None
+        assert process.stderr is not None
         out, back = process.stdin.fileno(), process.stdout.fileno()
+        last_words = process.stderr.fileno()
+        os.set_blocking(last_words, False)
         os.set_blocking(out, False)
         os.set_blocking(back, False)
         unpacker = Unpacker()
@@ -234,6 +239,7 @@ class _Running(threading.Thread):
         with selectors.DefaultSelector() as selector:
             selector.register(back, selectors.EVENT_READ)
             selector.register(self._wake_reader, selectors.EVENT_READ)
+            selector.register(last_words, selectors.EVENT_READ)
             writing = False
             while not self._stopping:
                 for key, _ in selector.select(self._patience()):
@@ -242,6 +248,8 @@ class _Running(threading.Thread):
                             return AgentDiedError("the child ended", role=self.agent.role)
                     elif key.fd == self._wake_reader:
                         os.read(self._wake_reader, 4096)
+                    elif key.fd == last_words and not self._overhear(last_words):
+                        selector.unregister(last_words)
                 wants = self._write(out)
                 if wants != writing:
                     writing = wants
@@ -265,6 +273,18 @@ class _Running(threading.Thread):
             self._hear(message)
         self._heard_at = time.monotonic()  # after the callbacks: their time is not the child's
         return True
+
+    def _overhear(self, last_words: int) -> bool:
+        """Log what the child wrote to its standard error: only a crash writes there. Not handed
+        down from us: a child that was left behind would keep our own output open."""
+        try:
+            data = os.read(last_words, READ_BYTES)
+        except BlockingIOError:
+            return True
+        if data:
+            text = data.decode("utf-8", "replace").strip()
+            _log.warning("agent.stderr role=%s text=%s", self.agent.role, text)
+        return bool(data)
 
     def _write(self, out: int) -> bool:
         """Write what fits; return whether something is left."""
@@ -332,7 +352,9 @@ class _Running(threading.Thread):
     def _end(self, error: SyncError) -> None:
         process = self.process
         if process is not None:
-            for pipe in (process.stdin, process.stdout):
+            if process.stderr:
+                self._overhear(process.stderr.fileno())
+            for pipe in (process.stdin, process.stdout, process.stderr):
                 if pipe:
                     pipe.close()
             if not (self._stopping and self._ends_by_itself(process)):
@@ -377,6 +399,7 @@ def start_child(role: str, options: Message) -> subprocess.Popen[bytes]:
         [interpreter(), "-I", "-S", "-B", "-c", code, argument],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         bufsize=0,
         close_fds=True,
         cwd="/",

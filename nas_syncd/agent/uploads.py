@@ -222,8 +222,11 @@ class Watcher:
                 self._sender.suspects[path] = time.monotonic()
 
     def scan_ended(self) -> None:
-        if self._watch is None:
+        watch = self._watch
+        if watch is None:
             return
+        if not watch.healthy():  # since before this scan: what came meanwhile may be missed
+            self._lost()
         self._complete_scans += 1
         if self._sender.lost:
             self._sender.suspects.clear()
