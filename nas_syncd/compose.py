@@ -8,7 +8,7 @@ from nas_syncd.documents import DocumentsTable, TableNames
 from nas_syncd.models import MountView, Policy
 from nas_syncd.settings import Settings
 from nas_syncd.site import Plan, Site
-from nas_syncd.watcher import Hint, UploadFolder, UploadsView
+from nas_syncd.watcher import Batch, UploadFolder, UploadsView
 
 DATABASE_TIMEOUT_SECONDS = 10.0
 
@@ -59,7 +59,7 @@ def site_from(
     settings: Settings,
     *,
     watch: bool = False,
-    on_hints: Callable[[list[Hint]], None] | None = None,
+    on_hints: Callable[[Batch], None] | None = None,
     on_view: Callable[[UploadsView], None] | None = None,
     on_wake: Callable[[], None] | None = None,
     on_mount: Callable[[MountView, MountView], None] = lambda _was, _now: None,

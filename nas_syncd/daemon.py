@@ -28,7 +28,7 @@ from nas_syncd.sdnotify import Notifier
 from nas_syncd.settings import Settings, notify_environment
 from nas_syncd.settle import Settling
 from nas_syncd.upkeep import Upkeep
-from nas_syncd.watcher import Hint, UploadsState, UploadsView
+from nas_syncd.watcher import Batch, UploadsState, UploadsView
 
 TICK_SECONDS = 1.0
 STOP_SECONDS = 7.0
@@ -178,7 +178,7 @@ class Daemon:
     def _take(self, message: Any) -> None:
         if message is None:
             return
-        if isinstance(message, list):
+        if isinstance(message, Batch):
             self._hear(message)
         elif isinstance(message, UploadsView):
             self._uploads_changed(message)
@@ -187,9 +187,12 @@ class Daemon:
         else:
             self._guarded(message)
 
-    def _hear(self, hints: list[Hint]) -> None:
-        self.intake.forget_missing(hints)
-        self.intake.hear(hints)
+    def _hear(self, hints: Batch) -> None:
+        try:
+            self.intake.forget_missing(hints)
+            self.intake.hear(hints)
+        finally:
+            hints.taken()
 
     def _offer(self, documents: Iterable[Document]) -> None:
         self.flow.offer(documents)

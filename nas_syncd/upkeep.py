@@ -29,6 +29,8 @@ FOREIGN_TEMP_SECONDS = 3600.0
 YOUNG_PAGE = 2000
 RECONCILE_PAGE = 500
 RECONCILE_EVERY_SECONDS = 10.0
+RECONCILE_SHARE = 0.001
+"""The part of one core that this comparison may use."""
 RECONCILE_PASS_SECONDS = 6 * 3600.0
 
 _TEMP = re.compile(r"^\.nas-syncd-([0-9a-f]{16})-.*\.part$")
@@ -200,7 +202,7 @@ class Upkeep:
         """
         if time.monotonic() < self._reconcile_due:
             return
-        scope = self.table.scope
+        scope, started = self.table.scope, time.monotonic()
         page = self.site.journal.in_states(
             scope,
             [State.SYNCED, State.WAITING, State.FAILED, State.PROBLEM],
@@ -217,5 +219,6 @@ class Upkeep:
             self.site.journal.note_all(scope, gone)
         full = len(page) == RECONCILE_PAGE
         self._reconcile_after = page[-1].id if full else ""
-        pause = RECONCILE_EVERY_SECONDS if full else RECONCILE_PASS_SECONDS
-        self._reconcile_due = time.monotonic() + pause
+        now = time.monotonic()
+        pause = max(RECONCILE_EVERY_SECONDS, (now - started) / RECONCILE_SHARE)
+        self._reconcile_due = now + (pause if full else RECONCILE_PASS_SECONDS)

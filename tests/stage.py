@@ -135,7 +135,7 @@ class RunningDaemon:
         self.text: list[str] = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, "/tmp/try/runner.py", "--env-file", str(stage.env_file), "run"],
+            [sys.executable, "-m", "nas_syncd", "--env-file", str(stage.env_file), "run"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -23,7 +23,7 @@ from nas_syncd.agent.tree import open_root
 from nas_syncd.agent.uploads import Watcher
 from nas_syncd.agent.wire import Message
 from nas_syncd.models import SourceKind
-from nas_syncd.watcher import Hint, UploadFolder, UploadsState, UploadsView
+from nas_syncd.watcher import Batch, Hint, UploadFolder, UploadsState, UploadsView
 
 PROJECT = Path(__file__).resolve().parents[1]
 SECONDS = 45.0
@@ -58,7 +58,8 @@ class Eyes:
             self._wake.wait(max(0.0, self.folder.tick(now) - now))
             self._wake.clear()
 
-    def _on_hints(self, hints: list[Hint]) -> None:
+    def _on_hints(self, hints: Batch) -> None:
+        hints.taken()
         with self._news:
             self.hints += hints
             self.largest = max(self.largest, len(hints))

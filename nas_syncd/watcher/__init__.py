@@ -3,6 +3,7 @@
 from nas_syncd.watcher.folder import UploadFolder
 from nas_syncd.watcher.paths import relative_path, row_candidates
 from nas_syncd.watcher.view import (
+    Batch,
     Hint,
     UploadsDeniedError,
     UploadsHungError,
@@ -12,6 +13,7 @@ from nas_syncd.watcher.view import (
 )
 
 __all__ = [
+    "Batch",
     "Hint",
     "UploadFolder",
     "UploadsDeniedError",

@@ -24,7 +24,7 @@ from nas_syncd.agent.wire import Message
 from nas_syncd.errors import UploadsError
 from nas_syncd.models import Reason, Source
 from nas_syncd.watcher.view import (
-    Hint,
+    Batch,
     UploadsHungError,
     UploadsState,
     UploadsView,
@@ -60,7 +60,7 @@ class UploadFolder:
         timeout_seconds: float,
         watch: str | None = None,
         scan_seconds: float = 30.0,
-        on_hints: Callable[[list[Hint]], None] | None = None,
+        on_hints: Callable[[Batch], None] | None = None,
         on_view: Callable[[UploadsView], None] | None = None,
         on_wake: Callable[[], None] | None = None,
         cpu_share: float = CPU_SHARE,
@@ -72,7 +72,8 @@ class UploadFolder:
             timeout_seconds: The longest a single system call on it may take.
             watch: ``auto``, ``native``, ``poll``; None: only :meth:`look` is used.
             scan_seconds: The interval of full scans, stretched to keep to *cpu_share*.
-            on_hints: Gets at most 500 hints at a time. Called in the child's thread: short.
+            on_hints: Gets at most 500 hints at a time, and calls the batch's ``taken`` when it is
+                done with them. Called in the child's thread: short.
             on_view: Called when state, reason, watching or warning changed; any thread.
             on_wake: Called when :meth:`tick` is due sooner than it said; any thread.
             cpu_share: The part of one core that periodic scans may use.
@@ -291,16 +292,23 @@ class UploadFolder:
 
     def _hand_over(self, message: Message) -> None:
         by = message["by"]
+
+        def taken() -> None:
+            if by == "scan":
+                with contextlib.suppress(RuntimeError):  # closed meanwhile
+                    self._agent.ask("ack", scan=message["scan"])
+
+        batch = Batch((hint_of(entry, by) for entry in message["entries"]), taken)
         try:
             if self._on_hints:
-                self._on_hints([hint_of(entry, by) for entry in message["entries"]])
+                self._on_hints(batch)
+            else:
+                taken()
         except Exception:  # noqa: BLE001 - a hint lost is found by a scan; a dead thread is not
             _log.exception("uploads.hints_failed")
             with self._lock:
                 self._scan_wanted = True
-        if by == "scan":
-            with contextlib.suppress(RuntimeError):  # closed meanwhile
-                self._agent.ask("ack", scan=message["scan"])
+            taken()
 
     def _warn(self, message: Message) -> None:
         why = message["why"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
@@ -29,6 +30,15 @@ class UploadsHungError(UploadsError):
     """The upload folder does not answer. Params: ``path``."""
 
     code = "uploads.hung"
+
+
+class Batch(list["Hint"]):
+    """Hints that arrived together. ``taken()`` lets the scan behind them go on: whoever puts
+    them off for later says so when they are done with, so that they cannot pile up."""
+
+    def __init__(self, hints: Iterable[Hint], taken: Callable[[], None]) -> None:
+        super().__init__(hints)
+        self.taken = taken
 
 
 class UploadsState(StrEnum):
