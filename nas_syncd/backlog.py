@@ -8,10 +8,13 @@ keeps to a share of one core, so that a table without an index does not keep us 
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from nas_syncd.documents import DocumentsTable
+from nas_syncd.errors import DatabaseUnavailableError
 from nas_syncd.models import Document
 from nas_syncd.site import Site
 
@@ -19,22 +22,30 @@ NEW_SECONDS = 1.0
 SHARE = 0.002
 """The part of one core that an idle poll may use."""
 PAGE = 200
+CHANGED_PAGE = 500
 MOST_WAITING = 5000
-"""Beyond so many waiting documents the pass pauses: memory must not grow with the backlog."""
+"""So many waiting documents are kept in memory; the journal and the next pass know the others."""
+LONG_WAIT_SECONDS = 60.0
+DECIDE_SECONDS = 0.0003
+"""About what it costs to look at one document that still waits."""
+NEW_LONGEST_SECONDS = 1.5
+"""The quick look is never put off for longer: late metadata is to be seen within two seconds."""
 
 
 class Paced:
-    """Something that is done every so often, the less often the more it costs."""
+    """Something that is done every so often, the less often the more CPU it costs."""
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, longest: float = math.inf) -> None:
         self.interval = interval
+        self.longest = longest
         self.due = 0.0
 
     def ready(self) -> bool:
         return time.monotonic() >= self.due
 
-    def spent(self, seconds: float) -> None:
-        self.due = time.monotonic() + max(self.interval, seconds / SHARE)
+    def spent(self, cpu_seconds: float) -> None:
+        pause = min(max(self.interval, cpu_seconds / SHARE), self.longest)
+        self.due = time.monotonic() + pause
 
     def hurry(self) -> None:
         self.due = 0.0
@@ -54,7 +65,7 @@ class Backlog:
         self.table = table
         self._waits = waits
         self._offer = offer
-        self._new = Paced(NEW_SECONDS)
+        self._new = Paced(NEW_SECONDS, NEW_LONGEST_SECONDS)
         self._pass = Paced(site.policy.scan_seconds)
         self._cursor: str | None = None
         self._in_pass = False
@@ -63,6 +74,7 @@ class Backlog:
         self._pass_spent = 0.0
         self._rows: dict[str, Document] = {}
         """The rows of waiting documents, as they were when they began to wait."""
+        self._to_compare: deque[str] = deque()
         self.passes = 0
         """How many times everything was looked at."""
 
@@ -111,40 +123,65 @@ class Backlog:
 
     def _feed_changed(self, room: int) -> int:
         """Offer waiting documents whose rows have changed: their metadata may have come."""
-        self._rows = {i: row for i, row in self._rows.items() if i in self._waits}
-        ids = list(self._rows)[: min(room, PAGE)]
+        ids = [self._to_compare.popleft() for _ in range(min(CHANGED_PAGE, len(self._to_compare)))]
+        ids = [i for i in ids if i in self._rows and i in self._waits]
         if not ids:
             return 0
-        rows = self.table.get(ids)
+        try:
+            rows = self.table.get(ids)
+        except DatabaseUnavailableError:
+            self._to_compare.extendleft(reversed(ids))
+            raise
         changed = [row for row in rows.values() if self._rows[row.id] != row]
-        for document_id in ids:  # those asked about go to the end
-            self._rows[document_id] = rows.get(document_id, self._rows.pop(document_id))
+        for document_id in ids:
             if document_id not in rows:
                 self._waits.pop(document_id, None)
-        self._offer(changed)
-        return len(changed)
+                self._rows.pop(document_id, None)
+        for row in changed[room:]:
+            self._to_compare.appendleft(row.id)
+        self._offer(changed[:room])
+        return len(changed[:room])
+
+    def _forget_some(self) -> None:
+        """Keep memory flat: what waits long is known to the journal, and the pass finds it."""
+        self._rows = {i: row for i, row in self._rows.items() if i in self._waits}
+        if len(self._waits) <= MOST_WAITING:
+            return
+        soon = self.site.now() + dt.timedelta(seconds=LONG_WAIT_SECONDS)
+        for document_id, until in list(self._waits.items()):
+            if until is not None and until > soon:
+                del self._waits[document_id]
+                self._rows.pop(document_id, None)
 
     def _feed_new(self, room: int) -> int:
-        if not self._new.ready():
-            return 0
-        started = time.monotonic()
+        offered = self._feed_changed(room)
+        if not self._new.ready() or offered >= room:
+            return offered
+        started = time.thread_time()
+        self._forget_some()
         token = self.table.change_token()
-        changed = token is None or token != self._token
-        self._token = token
-        offered = self._feed_changed(room) if changed else 0
-        if token is not None:
-            if changed:
+        if token is None or token != self._token:
+            if not self._to_compare:
+                self._to_compare.extend(self._rows)
+            offered += self._feed_changed(room - offered)
+            if self.table.keys_ascend:
+                offered += self._feed_newer(room - offered)
+            if token is not None:
+                self._token = token
                 self._pass.due = min(self._pass.due, time.monotonic() + self._pass_pause())
-        elif self.table.keys_ascend and room > offered:
-            if self._seen is None:
-                self._seen = self.table.last_key() or "0"
-            page = self.table.newer(self._seen, min(room, PAGE))
-            if page.documents:
-                self._seen = page.documents[-1].id
-                self._offer(page.documents)
-                offered += len(page.documents)
-        self._new.spent(time.monotonic() - started)
+        self._new.spent(time.thread_time() - started)
         return offered
+
+    def _feed_newer(self, room: int) -> int:
+        if room <= 0 or len(self._waits) > 2 * MOST_WAITING:
+            return 0
+        if self._seen is None:
+            self._seen = self.table.last_key() or "0"
+        page = self.table.newer(self._seen, min(room, PAGE))
+        if page.documents:
+            self._seen = page.documents[-1].id
+            self._offer(page.documents)
+        return len(page.documents)
 
     def _pass_pause(self) -> float:
         """How long to let a written SQLite file rest before everything is looked at."""
@@ -155,13 +192,12 @@ class Backlog:
             if not self._pass.ready():
                 return
             self._in_pass, self._cursor, self._pass_spent = True, None, 0.0
-        if len(self._waits) > MOST_WAITING:
-            return
-        started = time.monotonic()
+        started = time.thread_time()
         page = self.table.pending(self._cursor, min(room, PAGE))
-        self._pass_spent += time.monotonic() - started
         self._offer(d for d in page.documents if self._not_waiting(d))
         self._cursor = page.cursor
+        # Asking is one part of the cost, deciding about what still waits is the other.
+        self._pass_spent += time.thread_time() - started + len(page.documents) * DECIDE_SECONDS
         if page.cursor is None:
             self._in_pass = False
             self.passes += 1

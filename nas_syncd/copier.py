@@ -27,7 +27,16 @@ from nas_syncd.errors import (
     VerifyError,
 )
 from nas_syncd.names import fill_sha, place_key
-from nas_syncd.nasfs import Folder, Step, Tree, is_regular, nas_error, rename_into_place
+from nas_syncd.nasfs import (
+    DIRECTORY_FSYNC_FORGIVEN,
+    Calls,
+    Folder,
+    Step,
+    Tree,
+    is_regular,
+    nas_error,
+    rename_into_place,
+)
 from nas_syncd.sourcefile import Version, open_source, source_error, version_of
 
 HASH = "sha256"
@@ -394,6 +403,7 @@ def read_digest(tree: Tree, folder: Folder, name: str, step: Step) -> str:
     step("nas")
     fd = calls.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder.fd)
     try:
+        _flush_others(calls, fd)  # somebody's writes may still lie in this host's own cache
         calls.drop_cache(fd)
         hasher = hashlib.new(HASH)
         while True:
@@ -404,6 +414,15 @@ def read_digest(tree: Tree, folder: Folder, name: str, step: Step) -> str:
             hasher.update(block)
     finally:
         calls.close(fd)
+
+
+def _flush_others(calls: Calls, fd: int) -> None:
+    """Flush what others wrote to this file; a descriptor for reading may not be able to."""
+    try:
+        calls.fsync(fd)
+    except OSError as error:
+        if error.errno not in DIRECTORY_FSYNC_FORGIVEN | {errno.EACCES, errno.EPERM}:
+            raise
 
 
 def free_bytes(status: os.statvfs_result) -> int:

@@ -7,6 +7,7 @@ happens in the children. The service manager's watchdog is fed by this loop and 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -35,6 +36,7 @@ STOP_SECONDS = 7.0
 """How long files in flight may take to finish at a stop; the rest of ten seconds is for closing."""
 DATABASE_RETRY_SECONDS = (1.0, 2.0, 5.0)
 LIVE_SECONDS = 1.0
+WAIT_LOOK_SECONDS = 0.2
 LIVE_LIST = 50
 JOURNAL_RETRY_SECONDS = 2.0
 
@@ -77,6 +79,8 @@ class Daemon:
         self._live_due = 0.0
         self._live_shown: dict[str, Any] = {}
         self._synced = 0
+        self._next_due: float | None = None
+        self._wait_known_until = 0.0
         self.notifier = Notifier(notify_environment())
 
     # -- start ------------------------------------------------------------------------------
@@ -100,6 +104,7 @@ class Daemon:
             settled=lambda relative, version: self.intake.settled(relative, version),
             on_fate=self._fate,
         )
+        self.flow.database_away = lambda: self._database_since is not None
         self.intake = Intake(self.site, self.table, self.settling, self._offer_with)
         self.backlog = Backlog(self.site, self.table, self.flow.waits, self._offer)
         self.upkeep = Upkeep(self.site, self.table, self.flow.inbox, self._look_again)
@@ -162,18 +167,19 @@ class Daemon:
         """How long the loop may sleep when nothing arrives."""
         now = time.monotonic()
         dues = [now + TICK_SECONDS, uploads_due]
-        if self._database_since is None:
-            dues += [due for due in (self.intake.due(),) if due is not None]
-            wait = self._next_wait()
-            dues += [now + wait] if wait is not None else []
+        if self._database_since is None and self.flow.room:
+            dues += [due for due in (self.intake.due(), self._next_wait()) if due is not None]
         return max(0.005, min(dues) - now)
 
     def _next_wait(self) -> float | None:
-        if len(self.flow.waits) > LIVE_LIST:
-            return 0.1
-        now = self.site.now()
-        waits = [(u - now).total_seconds() for u in self.flow.waits.values() if u is not None]
-        return min(waits, default=None)
+        """When the next waiting document is due (monotonic), looked up a few times a second."""
+        now = time.monotonic()
+        if now >= self._wait_known_until:
+            untils = [until for until in self.flow.waits.values() if until is not None]
+            rest = (min(untils) - self.site.now()).total_seconds() if untils else None
+            self._next_due = None if rest is None else now + rest
+            self._wait_known_until = now + WAIT_LOOK_SECONDS
+        return self._next_due
 
     def _take(self, message: Any) -> None:
         if message is None:
@@ -275,7 +281,10 @@ class Daemon:
         if told:
             _log.error("journal.unusable", detail=error.detail, since=told.since)
         self.flow.reset()
-        self.flow.step(JOURNAL_RETRY_SECONDS)
+        deadline = time.monotonic() + JOURNAL_RETRY_SECONDS
+        while not self._stopping and time.monotonic() < deadline:
+            time.sleep(0.1)  # there is nothing to wait for: the state directory tells nobody
+        self.backlog.release()
 
     # -- the mount and the folder -----------------------------------------------------------
 
@@ -461,9 +470,11 @@ class Daemon:
         try:
             while self.flow.flying() and time.monotonic() < deadline and self._stopping < 2:
                 self.flow.step(min(0.2, max(0.01, deadline - time.monotonic())))
-        except (JournalError, DatabaseUnavailableError) as error:
+        except (JournalError, DatabaseUnavailableError, ConfigurationError) as error:
             _log.error("daemon.stop_interrupted", detail=error.detail)
         left = len(self.flow.flying())
+        with contextlib.suppress(JournalError):
+            self.flow.let_go()
         self.site.close(grace_seconds=0.5)
         self.table.close()
         self.lock.release()

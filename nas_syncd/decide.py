@@ -31,6 +31,9 @@ from nas_syncd.routing import candidates_for, folder_path
 
 UNFINISHED = frozenset({"pending", "processing"})
 
+_VOUCHED = frozenset({State.COPIED, State.MARKING, State.SYNCED})
+_LONGEST_MISSING_SECONDS = 3600.0
+
 _REFUSED = {
     SourceKind.OUTSIDE: "refuse.outside",
     SourceKind.LINK: "refuse.link",
@@ -65,7 +68,7 @@ def decide(
     return (
         _refuse_source(document, source)
         or _mark(source, entry, receipt)
-        or _wait_for_source(source, policy, now)
+        or _wait_for_source(source, entry, policy, now)
         or _wait_for_metadata(document, entry, policy, now)
         or _wait_after_failure(entry, policy, now, manual)
         or _wait_for_settling(source, policy, now, manual)
@@ -89,14 +92,12 @@ def _when_marked(
     receipt: Receipt | None,
     policy: Policy,
 ) -> Decision:
-    if receipt is None or entry is None:
+    if receipt is None or entry is None or entry.state not in _VOUCHED:
         return Rest(Reason("rest.synced_elsewhere"))
     if source.kind is SourceKind.FILE and source.version != receipt.version:
         return Unmark(Reason("unmark.source_changed", {"destination": receipt.destination}))
     if entry.state in (State.COPIED, State.MARKING):
         return Mark(receipt)  # marked, and we were interrupted before we wrote it down
-    if entry.state is not State.SYNCED:
-        return Rest(Reason("rest.synced_elsewhere"))
     try:
         filed_now = folder_path(document, policy.folders)
     except UnfilableError:
@@ -130,11 +131,16 @@ def _mark(source: Source, entry: Entry | None, receipt: Receipt | None) -> Decis
     return Mark(receipt) if gone or source.version == receipt.version else None
 
 
-def _wait_for_source(source: Source, policy: Policy, now: dt.datetime) -> Decision | None:
+def _wait_for_source(
+    source: Source, entry: Entry | None, policy: Policy, now: dt.datetime
+) -> Decision | None:
+    """Its arrival is heard of; asked about is it the less often the longer it has been missing."""
     path = {"path": source.relative}
     if source.kind is SourceKind.UNKNOWN:
         return Wait(Reason("wait.uploads"), None)
-    until = now + dt.timedelta(seconds=policy.scan_seconds)
+    lasting = (now - entry.since).total_seconds() if entry and entry.reason else 0.0
+    pause = min(max(lasting / 4, policy.scan_seconds), _LONGEST_MISSING_SECONDS)
+    until = now + dt.timedelta(seconds=pause)
     if source.kind is SourceKind.MISSING:
         return Wait(Reason("wait.no_file", path), until)
     if source.kind is SourceKind.UNREADABLE:

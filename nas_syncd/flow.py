@@ -12,6 +12,7 @@ import datetime as dt
 import queue
 import random
 import time
+import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
@@ -22,7 +23,10 @@ from nas_syncd.agent.wire import Message
 from nas_syncd.decide import decide
 from nas_syncd.documents import MarkOutcome
 from nas_syncd.errors import (
+    ConfigurationError,
     DatabaseUnavailableError,
+    NasFullError,
+    PlaceTakenError,
     SourceChangedError,
     SyncError,
     UploadsError,
@@ -50,11 +54,15 @@ from nas_syncd.models import (
 )
 from nas_syncd.names import SHA_PLACE, place_key
 from nas_syncd.site import Site
+from nas_syncd.watcher import UploadsState
 
 IN_FLIGHT_PER_WORKER = 4
 UNCONFIRMED_LIMIT = 3
 """So many mount errors on one document that the mount does not confirm are the document's."""
 JITTER = 0.25
+ELSEWHERE_SECONDS = 1.0
+EVENT_SECONDS = 5.0
+"""What waits for the NAS or the upload folder although both are well is asked about after this."""
 
 
 class Rows(Protocol):
@@ -83,6 +91,17 @@ class Work:
     temp: str = ""
     job: int = 0
     begun: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Marking:
+    """A document whose receipt is kept and whose flag is to be set."""
+
+    document: Document
+    receipt: Receipt
+    adopted: bool
+    begun: float
+    """Monotonic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +157,18 @@ class Flow:
         self._unconfirmed: Counter[str] = Counter()
         self._closed = False
         self._fates: list[Fate] = []
-        self._unmarked: dict[str, tuple[Document, Receipt, bool, float]] = {}
+        self._unmarked: dict[str, Marking] = {}
+        self._others: list[Any] = []
+        self._again: set[str] = set()
+        """Offered while in hand: something has happened to them meanwhile."""
+        self._orphans: set[str] = set()
+        """In flight when the flow was reset: not to be begun again before they are answered."""
+        self._entries: dict[str, Entry | None] = {}
+        """The journal's word that each decision to copy was based on."""
+        self.database_away: Callable[[], bool] = lambda: False
+        """Whether asking the database is known to be in vain: receipts then wait at once."""
+        self.holder = site.new_holder()
+        self._finalizer = weakref.finalize(self, site.let_go, self.holder)
 
     # -- for the owner ----------------------------------------------------------------------
 
@@ -171,11 +201,18 @@ class Flow:
             sources: What is known of their files, by path below the upload folder, when the
                 caller has looked just now.
         """
-        fresh = [d for d in documents if d.id not in self._active]
+        known = sources or {}
+        fresh = []
+        for document in documents:
+            if document.id in self._active:
+                self._notice(document, known)
+            elif document.id not in self._orphans:
+                fresh.append(document)
         if not fresh:
             return
-        self._active.update(d.id for d in fresh)
-        known = sources or {}
+        for document in fresh:
+            self._active.add(document.id)
+            self.waits.pop(document.id, None)
         relatives = {self.site.relative(d) for d in fresh} - {None}
         wanted = [r for r in relatives if r is not None and r not in known]
         if not wanted:
@@ -183,6 +220,13 @@ class Flow:
             return
         asked = self.site.uploads.look(wanted)
         asked.add_done_callback(lambda done: self._looked(fresh, known, done))
+
+    def _notice(self, document: Document, known: dict[str, Source]) -> None:
+        """A file that changes while it is copied may do so after the copier's last look at it."""
+        work = self._flying.get(document.id)
+        source = known.get(work.source.relative or "") if work else None
+        if work and source and source.version != work.source.version:
+            self._again.add(document.id)
 
     def _looked(
         self, documents: list[Document], known: dict[str, Source], done: Future[dict[str, Source]]
@@ -198,29 +242,37 @@ class Flow:
         """
         looked: list[Looked] = []
         answered: list[Answered] = []
-        others: list[Any] = []
         for message in self._receive(timeout):
             if isinstance(message, Looked):
                 looked.append(message)
             elif isinstance(message, Answered):
                 answered.append(message)
             else:
-                others.append(message)
+                self._others.append(message)
         self._land(answered)
         for one in looked:
             self._decide(one.documents, one.sources)
         self._dispatch()
         fates, self._fates = self._fates, []
+        others, self._others = self._others, []
         return fates, others
 
     def close(self) -> None:
         """Begin nothing new; what flies may land."""
         self._closed = True
 
+    def let_go(self) -> None:
+        """The flow is not used any more: what it still has in hand is free for others."""
+        self._closed = True
+        self._finalizer()
+        self.site.journal.let_go(self.holder)
+
     def reset(self) -> None:
         """Let go of everything in hand after an error of the journal; the next asking finds it
-        again. What an agent is still doing is answered later and received then."""
+        again. What an agent is still doing is not begun a second time before it is answered."""
+        self._orphans.update(self._flying)
         self._active.clear()
+        self._again.clear()
         self._ready.clear()
         self._flying.clear()
         self._places.clear()
@@ -240,7 +292,7 @@ class Flow:
     def _receive(self, timeout: float | None) -> list[Any]:
         messages: list[Any] = []
         try:
-            if not self._fates:
+            if not (self._fates or self._others or self._can_dispatch()):
                 messages.append(self.inbox.get(timeout=timeout))
             while True:
                 messages.append(self.inbox.get_nowait())
@@ -288,9 +340,12 @@ class Flow:
     ) -> None:
         match decision:
             case Copy():
+                self._entries[document.id] = entry
                 self._ready.append(self._work(document, source, entry, decision))
+            case Mark() if self._in_other_hands(entry):
+                self._tell_elsewhere(document)
             case Mark(receipt):
-                self._unmarked[document.id] = (document, receipt, False, time.monotonic())
+                self._unmarked[document.id] = Marking(document, receipt, False, time.monotonic())
             case Unmark(reason):
                 self._unmark(document, reason)
             case Wait(reason, until):
@@ -301,6 +356,14 @@ class Flow:
                 self._tell(Fate(document, FateKind.REFUSED, reason))
             case Rest(reason):
                 self._tell(Fate(document, FateKind.NOTHING, reason))
+
+    def _in_other_hands(self, entry: Entry | None) -> bool:
+        other = entry.holder if entry else None
+        return other is not None and other != self.holder and self.site.journal.alive(other)
+
+    def _tell_elsewhere(self, document: Document) -> None:
+        until = self.site.now() + dt.timedelta(seconds=ELSEWHERE_SECONDS)
+        self._tell(Fate(document, FateKind.WAITING, Reason("wait.elsewhere")), until)
 
     def _work(
         self, document: Document, source: Source, entry: Entry | None, decision: Copy
@@ -328,15 +391,26 @@ class Flow:
             self._tell(Fate(document, FateKind.WAITING, reason), until)
             return
         state = State.WAITING
-        if source.kind is SourceKind.MISSING and entry and entry.file_path == document.file_path:
-            missing_for = (self.site.now() - entry.since).total_seconds()
-            known = _code(entry) in ("wait.no_file", "problem.missing")
-            if known and missing_for > self.site.policy.missing_problem_seconds:
-                state = State.PROBLEM
-                reason = Reason("problem.missing", reason.params)
+        if entry and entry.file_path == document.file_path and reason.code in _PROBLEMS:
+            lasting = (self.site.now() - entry.since).total_seconds()
+            problem = _PROBLEMS[reason.code]
+            told = _code(entry) == problem and entry.state is State.PROBLEM
+            long = lasting > self.site.policy.missing_problem_seconds
+            if told or (long and _code(entry) == reason.code):
+                state, reason = State.PROBLEM, Reason(problem, reason.params)
         if not _stands(entry, document, state, reason):
             self._note(document, state, reason, source, keep_intent=True)
-        self._tell(Fate(document, FateKind.WAITING, reason), until)
+        self._tell(Fate(document, FateKind.WAITING, reason), until or self._for_event())
+
+    def _for_event(self) -> dt.datetime | None:
+        """None when the mount's or the folder's return will be told; else when to ask again."""
+        uploads = self.site.uploads.view.state
+        if not self.site.guard.view.usable or uploads not in (
+            UploadsState.OK,
+            UploadsState.UNKNOWN,
+        ):
+            return None
+        return self.site.now() + dt.timedelta(seconds=EVENT_SECONDS)
 
     def _note_unless_known(
         self, document: Document, source: Source, entry: Entry | None, reason: Reason
@@ -353,14 +427,28 @@ class Flow:
         **more: Any,
     ) -> None:
         relative = source.relative if source else None
-        self.site.journal.note(self.table.scope, document, state, reason, relative=relative, **more)
+        self.site.journal.note(
+            self.table.scope,
+            document,
+            state,
+            reason,
+            relative=relative,
+            holder=self.holder,
+            **more,
+        )
 
     def _tell(self, fate: Fate, until: dt.datetime | None = None) -> None:
-        self._active.discard(fate.document.id)
-        if fate.kind is FateKind.WAITING:
-            self.waits[fate.document.id] = until
+        document_id = fate.document.id
+        self._active.discard(document_id)
+        self._entries.pop(document_id, None)
+        if document_id in self._again:  # something happened to it meanwhile: look at it anew
+            self._again.discard(document_id)
+            until = self.site.now()
+            self.waits[document_id] = until
+        elif fate.kind is FateKind.WAITING:
+            self.waits[document_id] = until
         else:
-            self.waits.pop(fate.document.id, None)
+            self.waits.pop(document_id, None)
         self._fates.append(fate)
         self._on_fate(fate)
 
@@ -370,18 +458,24 @@ class Flow:
     def _capacity(self) -> int:
         return self.site.plan.workers * IN_FLIGHT_PER_WORKER
 
+    def _can_dispatch(self) -> bool:
+        return bool(self._ready) and not self._closed and len(self._flying) < self._capacity
+
     def _dispatch(self) -> None:
         """Begin as many copies as there is room for; their intents are journaled together."""
-        nas = self.site.nas
+        while self._can_dispatch():
+            self._dispatch_group(self.site.nas if self.site.guard.view.usable else None)
+
+    def _dispatch_group(self, nas: str | None) -> None:
         group: list[Work] = []
-        while self._ready and not self._closed and len(self._flying) + len(group) < self._capacity:
+        while self._can_dispatch() and len(self._flying) + len(group) < self._capacity:
             work = self._ready.popleft()
-            if not self.site.guard.view.usable or nas is None:
+            if nas is None:
                 self._wait_for_mount(work)
                 continue
             plain = place_key(work.decision.candidates[0])
-            holder = self._places.get(plain)
-            if holder is not None and holder != work.document.id:
+            taker = self._places.get(plain)
+            if taker is not None and taker != work.document.id:
                 self._held.setdefault(plain, []).append(work)
                 continue
             self._places[plain] = work.document.id
@@ -397,29 +491,29 @@ class Flow:
 
     def _begin(self, group: list[Work], nas: str) -> None:
         site, scope = self.site, self.table.scope
-        owners = site.journal.owners(
-            nas, [p for w in group for p in w.decision.candidates if SHA_PLACE not in p]
-        )
+        wanted = [p for w in group for p in (*w.decision.candidates, *w.earlier)]
+        owners = site.journal.owners(nas, [p for p in wanted if SHA_PLACE not in p])
         works = []
         for work in group:
             mine = (scope, work.document.id, work.document.file_path)
-            work.places = tuple(
-                place
-                for place in work.decision.candidates
-                if (owner := owners.get(place_key(place))) is None or tuple(owner) == mine
-            )
+
+            def free(place: str, mine: tuple[Scope, str, str] = mine) -> bool:
+                owner = owners.get(place_key(place))
+                return owner is None or tuple(owner) == mine
+
+            work.places = tuple(filter(free, work.decision.candidates))
+            work.earlier = tuple(filter(free, work.earlier))
             intent = site.intent(nas, work.places + work.earlier)
             work.temp = intent.temp
             works.append((work.document, work.source.relative or "", intent))
-        may = site.journal.begin(works, scope, site.runs.alive)
+        may = site.journal.begin(works, scope, holder=self.holder, decided_on=self._entries)
         for work in group:
             if work.document.id in may:
                 self._flying[work.document.id] = work
                 self._ask(work, nas)
             else:
                 self._release(work)
-                until = site.now() + dt.timedelta(seconds=1)
-                self._tell(Fate(work.document, FateKind.WAITING, Reason("wait.elsewhere")), until)
+                self._tell_elsewhere(work.document)
 
     def _ask(self, work: Work, nas: str) -> None:
         site, version = self.site, work.source.version
@@ -463,10 +557,12 @@ class Flow:
 
     def _land(self, answered: list[Answered]) -> None:
         receipts: list[tuple[Document, str, Receipt, str | None]] = []
-        landed: dict[str, tuple[Document, Receipt, bool, float]] = {}
+        landed: dict[str, Marking] = {}
+        works = {one.work.document.id: one.work for one in answered}
         for one in answered:
             work = one.work
             self._flying.pop(work.document.id, None)
+            self._orphans.discard(work.document.id)
             self._release(work)
             if one.error is not None:
                 self._failed(work, one.error)
@@ -475,12 +571,23 @@ class Flow:
                 adopted = bool(one.result["adopted"])
                 temp = None if adopted else work.temp
                 receipts.append((work.document, work.source.relative or "", receipt, temp))
-                landed[work.document.id] = (work.document, receipt, adopted, work.begun)
+                landed[work.document.id] = Marking(work.document, receipt, adopted, work.begun)
                 self._unconfirmed.pop(work.document.id, None)
         if receipts:
-            self.site.journal.receive(receipts)
+            for document_id in self.site.journal.receive(receipts):
+                self._yield_place(works[document_id], landed.pop(document_id).receipt)
             self._unmarked.update(landed)
             self._mark()
+
+    def _yield_place(self, work: Work, receipt: Receipt) -> None:
+        """Another process has taken that very file for its document: try the next name."""
+        told = {place_key(p) for p in work.places + work.earlier if SHA_PLACE not in p}
+        if place_key(receipt.destination) in told:
+            self._active.discard(work.document.id)
+            self.offer([work.document])
+        else:  # the name with the digest is the last one
+            error = PlaceTakenError(receipt.destination, path=receipt.destination)
+            self._park(work, Reason(error.code, dict(error.params)), error)
 
     def _receipt(self, work: Work, result: Message) -> Receipt:
         return Receipt(
@@ -500,28 +607,65 @@ class Flow:
         if not self._unmarked:
             return
         group, self._unmarked = self._unmarked, {}
+        if self.database_away():
+            self._keep_unmarked(group, Reason(DatabaseUnavailableError.code))
+            return
         scope, journal = self.table.scope, self.site.journal
-        journal.note_all(scope, [(d, State.MARKING, None, None) for d, *_ in group.values()])
+        ours = journal.note_all(
+            scope,
+            [(marking.document, State.MARKING, None, None) for marking in group.values()],
+            holder=self.holder,
+            only_from=_MARKABLE,
+        )
+        for document_id in set(group) - ours:  # somebody else was quicker
+            self._tell_elsewhere(group.pop(document_id).document)
         try:
             outcomes = self.table.mark(
-                [(d.id, d.file_path) for d, *_ in group.values()], self.site.now()
+                [(m.document.id, m.document.file_path) for m in group.values()], self.site.now()
             )
-        except DatabaseUnavailableError as error:
-            reason = Reason(error.code, {"detail": error.detail})
-            journal.note_all(scope, [(d, State.COPIED, reason, None) for d, *_ in group.values()])
-            for document, *_ in group.values():
-                self._tell(Fate(document, FateKind.WAITING, reason), self._soon())
+        except (DatabaseUnavailableError, ConfigurationError) as error:
+            self._keep_unmarked(group, Reason(error.code, {"detail": error.detail}))
             return
+        self._marked(group, outcomes)
+
+    def _keep_unmarked(self, group: dict[str, Marking], reason: Reason) -> None:
+        moves = [(marking.document, State.COPIED, reason, None) for marking in group.values()]
+        self.site.journal.note_all(self.table.scope, moves, holder=self.holder, only_from=_MARKABLE)
+        for marking in group.values():
+            self._tell(Fate(marking.document, FateKind.WAITING, reason), self._soon())
+
+    def _marked(self, group: dict[str, Marking], outcomes: dict[str, MarkOutcome]) -> None:
+        scope, journal, now = self.table.scope, self.site.journal, time.monotonic()
         moves: list[tuple[Document, State, Reason | None, str | None]] = []
-        for document, receipt, adopted, begun in group.values():
+        fates = []
+        for marking in group.values():
+            document = marking.document
             outcome = outcomes.get(document.id, MarkOutcome.GONE)
+            if outcome is MarkOutcome.MOVED:
+                self._refused_mark(document)
+                continue
             safe = outcome in (MarkOutcome.MARKED, MarkOutcome.ALREADY)
             why = None if safe else Reason(f"gone.{outcome}", {"path": document.file_path})
             moves.append((document, State.SYNCED if safe else State.GONE, why, None))
             kind = FateKind.SYNCED if safe else FateKind.NOTHING
-            seconds = time.monotonic() - begun
-            self._tell(Fate(document, kind, why, receipt, adopted, seconds))
-        journal.note_all(scope, moves)
+            seconds = now - marking.begun
+            fates.append(Fate(document, kind, why, marking.receipt, marking.adopted, seconds))
+        journal.note_all(scope, moves, holder=self.holder, only_from=_MARKABLE | {State.SYNCED})
+        for fate in fates:
+            self._tell(fate)
+
+    def _refused_mark(self, document: Document) -> None:
+        """The row names another file by now, or the database keeps our update off: not at once
+        again. If it is another file, the row is another document and waits for nothing."""
+        entry = self.site.journal.entry(self.table.scope, document.id)
+        attempts = (entry.attempts if entry else 0) + 1
+        policy = self.site.policy
+        wait = backoff_seconds(attempts, policy.retry_first_seconds, policy.retry_limit_seconds)
+        until = self.site.now() + dt.timedelta(seconds=wait)
+        reason = Reason("gone.moved", {"path": document.file_path})
+        self._note(document, State.FAILED, reason, next_attempt=until, failed=True)
+        self._tell(Fate(document, FateKind.NOTHING, reason))
+        self.waits[document.id] = self._soon()
 
     def _soon(self) -> dt.datetime:
         return self.site.now() + dt.timedelta(seconds=self.site.policy.retry_first_seconds)
@@ -530,7 +674,7 @@ class Flow:
         """The flag goes back to false first; then the document is looked at anew."""
         try:
             self.table.unmark([(document.id, document.file_path)])
-        except DatabaseUnavailableError as error:
+        except (DatabaseUnavailableError, ConfigurationError) as error:
             waiting = Reason(error.code, {"detail": error.detail})
             self._tell(Fate(document, FateKind.WAITING, waiting), self._soon())
             return
@@ -540,6 +684,8 @@ class Flow:
     # -- failing ----------------------------------------------------------------------------
 
     def _failed(self, work: Work, error: SyncError) -> None:
+        if isinstance(error, NasFullError) and work.source.version:
+            error.params.setdefault("needed", work.source.version.size)
         document, reason = work.document, Reason(error.code, dict(error.params))
         if isinstance(error, SourceChangedError):
             self._note(document, State.WAITING, Reason("wait.settling"), work.source)
@@ -549,9 +695,9 @@ class Flow:
         if error.whose in (Whose.MOUNT, Whose.UPLOADS) and not self._is_its_own(document, error):
             if error.whose is Whose.MOUNT:
                 self.site.guard.trouble(error)
-            late = error.code in ("agent.hung", "agent.died")
-            self._note(document, State.WAITING, reason, work.source, keep_intent=late)
-            self._tell(Fate(document, FateKind.WAITING, reason), None)
+            # The rename may have happened, or may yet: the intent is resolved before all else.
+            self._note(document, State.WAITING, reason, work.source, keep_intent=True)
+            self._tell(Fate(document, FateKind.WAITING, reason), self._for_event())
             return
         self._park(work, reason, error)
 
@@ -576,6 +722,11 @@ class Flow:
         kind = FateKind.FAILED if error.retryable else FateKind.REFUSED
         self._tell(Fate(document, kind, reason), None)
         self.waits[document.id] = until
+
+
+_MARKABLE = frozenset({State.COPIED, State.MARKING})
+_PROBLEMS = {"wait.no_file": "problem.missing", "source.unreadable": "source.unreadable"}
+"""What is a problem for a person when it has lasted for an hour."""
 
 
 def backoff_seconds(attempts: int, first: float, limit: float) -> float:

@@ -17,6 +17,7 @@ from nas_syncd.site import Site
 from nas_syncd.watcher import Hint, row_candidates
 
 FIRST_LOOK_SECONDS = 0.1
+DUE_SECONDS = 0.05
 TOLD_AFTER_SECONDS = 60.0
 MOST_UNCLAIMED = 20_000
 BATCH = 400
@@ -47,7 +48,8 @@ class Intake:
         self.settling = settling
         self._offer = offer
         self._files: dict[str, Unclaimed] = {}
-        self._dropped = False
+        self._due: float | None = None
+        self._due_known_until = 0.0
 
     def observe(self, relative: str, version: SourceVersion, closed: bool = False) -> None:
         """Tell the settling what was seen."""
@@ -78,12 +80,15 @@ class Intake:
                 waiting.source, waiting.due, waiting.wait = source, now, FIRST_LOOK_SECONDS
             elif len(self._files) < MOST_UNCLAIMED:
                 self._files[relative] = Unclaimed(now, now, FIRST_LOOK_SECONDS, source)
-            else:
-                self._dropped = True  # the pending rows lead to these, a little later
+            # Beyond that, the pending rows lead to their files, a little later.
+        self._due_known_until = 0.0
 
     def due(self) -> float | None:
         """Return when the next look is due, monotonic; None when nothing waits."""
-        return min((f.due for f in self._files.values()), default=None)
+        if time.monotonic() >= self._due_known_until:
+            self._due = min((f.due for f in self._files.values()), default=None)
+            self._due_known_until = time.monotonic() + DUE_SECONDS
+        return self._due
 
     def claim(self, room: int) -> int:
         """Ask the table for the rows of what is due; offer them. Returns how many were asked for.
@@ -105,6 +110,7 @@ class Intake:
             waiting = self._files[relative]
             waiting.due = now + waiting.wait
             waiting.wait = min(waiting.wait * 2, self.site.policy.scan_seconds)
+        self._due_known_until = 0.0
         found = {d.id: d for documents in rows.values() for d in documents}
         if found:
             self._offer(found.values(), sources)

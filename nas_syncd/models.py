@@ -167,6 +167,8 @@ class Entry:
     intent: Intent | None = None
     young: bool = False
     """The receipt still wants its second look (a NAS that loses power may forget a rename)."""
+    holder: str | None = None
+    """The flow that has it in hand now; only while that flow lives does it keep others off."""
 
 
 class MountState(StrEnum):

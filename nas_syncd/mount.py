@@ -24,8 +24,12 @@ from nas_syncd.mounttable import MountPoint, find_mount, read_mount_table
 RETRY_FIRST_SECONDS = 1.0
 RETRY_LIMIT_SECONDS = 5.0
 FULL_RETRY_SECONDS = 60.0
-"""Where the server's free space is no guide (a quota), a full NAS is tried again after this."""
+FULL_FIRST_RETRY_SECONDS = 4.0
+"""Where the server's free space is no guide (a quota), a full NAS is tried again after this,
+doubling to the limit above."""
 IDLE_CHECK_SECONDS = 3600.0
+AWAY_CHECK_SECONDS = 60.0
+"""A NAS that cannot be used is asked this often although nothing waits for it."""
 
 _STATES = {f"mount.{state}": state for state in MountState}
 
@@ -34,9 +38,14 @@ _STATES = {f"mount.{state}": state for state in MountState}
 class Shortage:
     """A copy that found the NAS full: what was free then and what it wanted."""
 
-    free: int
+    free: int | None
+    """None: the copy was not told; the next look tells."""
     needed: int
     until: float
+
+    def is_over(self, free: int) -> bool:
+        """Whether something was freed since, or so much time has passed that it is worth a try."""
+        return time.monotonic() >= self.until or (self.free is not None and free > self.free)
 
 
 def judge(
@@ -60,7 +69,7 @@ def judge(
         return _told(MountState.READ_ONLY, base)
     free = int(facts["free"])
     needed = max(min_free, short.needed if short else 0)
-    if free < needed or (short and free <= short.free and time.monotonic() < short.until):
+    if free < needed or (short and not short.is_over(free)):
         return _told(MountState.FULL, {**base, "free": free, "needed": needed})
     return MountState.OK, None
 
@@ -80,6 +89,7 @@ class Guard:
         identity: Identity | None,
         min_free_bytes: int = 0,
         remember: Callable[[Identity], None] = lambda _identity: None,
+        recall: Callable[[], Identity | None] = lambda: None,
         on_change: Callable[[MountView, MountView], None] = lambda _was, _now: None,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
@@ -88,6 +98,7 @@ class Guard:
             path: The share as this host sees it, absolute and normalised; empty when not set.
             identity: What the journal remembers.
             remember: Called when a first marker is pinned.
+            recall: Asked before each look: another process may have paired meanwhile.
             on_change: Called with the old and the new view, in whatever thread noticed.
         """
         self.agent = agent
@@ -95,11 +106,13 @@ class Guard:
         self.identity = identity
         self.min_free_bytes = min_free_bytes
         self._remember = remember
+        self._recall = recall
         self._on_change = on_change
         self._now = now
         self._lock = threading.RLock()
         self._checking: Future[MountView] | None = None
         self._short: Shortage | None = None
+        self._full_tries, self._full_at = 0, float("-inf")
         self._line = self._mount_line()
         self._hung_on: MountPoint | None = None
         self._due = 0.0
@@ -127,8 +140,15 @@ class Guard:
                 answer.set_result(self.view)
                 return answer
             self._checking = answer
-        nas = self.identity.nas if self.identity else None
-        asked = self.agent.ask("probe", root=self.path, nas=nas, write=write)
+        try:
+            self.identity = self._recall() or self.identity
+            nas = self.identity.nas if self.identity else None
+            asked = self.agent.ask("probe", root=self.path, nas=nas, write=write)
+        except BaseException:
+            with self._lock:
+                self._checking = None
+            answer.set_result(self.view)
+            raise
         asked.add_done_callback(lambda done: self._answered(answer, done))
         return answer
 
@@ -141,14 +161,16 @@ class Guard:
         )
 
     def _answered(self, answer: Future[MountView], asked: Future[Message]) -> None:
-        error = asked.exception()
-        if isinstance(error, SyncError):
-            self.trouble(error)
-        elif error is None:
-            self._learn(asked.result())
-        with self._lock:
-            self._checking = None
-        answer.set_result(self.view)
+        try:
+            error = asked.exception()
+            if isinstance(error, SyncError):
+                self.trouble(error)
+            elif error is None:
+                self._learn(asked.result())
+        finally:
+            with self._lock:
+                self._checking = None
+            answer.set_result(self.view)
 
     def _learn(self, facts: Message) -> None:
         with self._lock:
@@ -159,6 +181,8 @@ class Guard:
                 self.pin(facts)
             if state is MountState.OK:
                 self._short = None
+            elif self._short and self._short.free is None:
+                self._short = replace(self._short, free=int(facts["free"]))
             self._set(
                 replace(
                     self.view,
@@ -175,8 +199,9 @@ class Guard:
     def pin(self, facts: Message) -> None:
         """Take the marker that was found as ours, and remember it."""
         _, _, file_system, source = facts["mount"]
-        self.identity = Identity(facts["nas"], file_system, source)
-        self._remember(self.identity)
+        identity = Identity(facts["nas"], file_system, source)
+        self._remember(identity)
+        self.identity = identity
 
     def trouble(self, error: SyncError) -> None:
         """Take note of what an attempt to use the mount met."""
@@ -195,14 +220,24 @@ class Guard:
             else:
                 state = _STATES.get(error.code, MountState.DOWN)
                 params = {"path": self.path, "paired": self.identity is not None}
-                reason = Reason(f"mount.{state}", {**error.params, **params})
+                reason = Reason(error.code, {**error.params, **params})
             if isinstance(error, NasFullError):
+                free = error.params.get("free")
                 self._short = Shortage(
-                    free=_number(error.params.get("free", self.view.free_bytes)),
+                    free=None if free is None else _number(free),
                     needed=_number(error.params.get("needed")),
-                    until=time.monotonic() + FULL_RETRY_SECONDS,
+                    until=time.monotonic() + self._full_pause(),
                 )
             self._set(replace(self.view, state=state, reason=reason))
+
+    def _full_pause(self) -> float:
+        """The longer, the more often it was found full of late."""
+        now = time.monotonic()
+        if now - self._full_at > 2 * FULL_RETRY_SECONDS:
+            self._full_tries = 0
+        pause = min(FULL_FIRST_RETRY_SECONDS * 2.0**self._full_tries, FULL_RETRY_SECONDS)
+        self._full_tries, self._full_at = min(self._full_tries + 1, 10), now
+        return pause
 
     def _set(self, view: MountView) -> None:
         was, now = self.view, self._now()
@@ -239,13 +274,16 @@ class Guard:
                 return False
             if line != self._line:
                 self._line = line
+                if line is not None and line.file_system == "autofs" and not work_waits:
+                    return False  # it went to sleep: looking would mount it again
                 self._backoff = RETRY_FIRST_SECONDS
                 return True
             if self.view.state is MountState.UNKNOWN:
                 return True
-            if self.view.usable or work_waits:
-                return time.monotonic() >= self._due and (work_waits or not self.view.usable)
-            return time.monotonic() >= self._due + IDLE_CHECK_SECONDS
+            if self.view.usable:
+                return work_waits and time.monotonic() >= self._due
+            patience = 0.0 if work_waits else AWAY_CHECK_SECONDS
+            return time.monotonic() >= self._due + patience
 
     def raise_unless_usable(self) -> None:
         """

@@ -41,7 +41,7 @@ class MountPoint(NamedTuple):
 def parse_mountinfo(text: str) -> list[MountPoint]:
     """Parse the format of proc(5); lines that are not of it are passed over."""
     table = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a path may hold what else splitlines() takes for an end
         left, separator, right = line.partition(" - ")
         before, after = left.split(" "), right.split(" ")
         if not separator or len(before) < 6 or len(after) < 2:
@@ -65,7 +65,7 @@ def read_mount_table() -> list[MountPoint]:
     if sys.platform == "darwin":
         return _darwin_table()
     try:
-        with open(MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
+        with open(MOUNTINFO, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             return parse_mountinfo(file.read())
     except OSError:
         return []

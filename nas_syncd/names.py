@@ -60,21 +60,31 @@ def safe_name(name: str) -> str:
     digest of the original, so that two different names never become one.
     """
     name = unicodedata.normalize("NFC", name)
-    safe = _FORBIDDEN.sub("_", name)
+    safe = _FORBIDDEN.sub("_", name).replace(SHA_PLACE, "_sha12_")
     safe = safe.rstrip(". ")
     if not safe.strip("_") or _RESERVED.match(safe.split(".")[0].rstrip()):
         safe = f"_{safe}"
     if place_key(safe).startswith(OWN_PREFIX) or safe.startswith("._"):
         safe = f"_{safe}"
-    if safe != name:
-        safe = with_suffix(safe, f"~{_digest(name)}")
-    return _shorten(safe, name)
+    if safe != name or not _fits(safe):
+        safe = _cut(safe, f"~{_digest(name)}")
+    return safe
 
 
 def with_suffix(name: str, suffix: str) -> str:
-    """Return *name* with *suffix* before its extension, no longer than the limit."""
+    """Return *name* with *suffix* before its extension, no longer than the limit.
+
+    What has to be cut off leaves its digest: a long name that already ends like the suffix
+    would otherwise give itself again.
+    """
     stem, extension = split_name(name)
-    while stem and not _fits(f"{stem}{suffix}{extension}".replace(SHA_PLACE, "0" * 12)):
+    whole = f"{stem}{suffix}{extension}"
+    return whole if _fits(whole) else _cut(name, f"~{_digest(name)}{suffix}")
+
+
+def _cut(name: str, suffix: str) -> str:
+    stem, extension = split_name(name)
+    while stem and not _fits(f"{stem}{suffix}{extension}"):
         stem = stem[:-1]
     return f"{stem}{suffix}{extension}"
 
@@ -87,14 +97,8 @@ def split_name(name: str) -> tuple[str, str]:
     return stem, dot + extension
 
 
-def _shorten(safe: str, original: str) -> str:
-    """Leave room for our own suffixes, so that every candidate of a long name differs."""
-    if _fits(safe):
-        return safe
-    return with_suffix(safe, f"~{_digest(original)}")
-
-
 def _fits(name: str) -> bool:
+    name = name.replace(SHA_PLACE, "0" * 12)
     utf8 = len(name.encode("utf-8", "surrogatepass"))
     utf16 = len(name.encode("utf-16-le", "surrogatepass")) // 2
     return utf8 <= LONGEST_NAME and utf16 <= LONGEST_NAME

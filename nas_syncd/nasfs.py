@@ -21,6 +21,7 @@ from collections.abc import Callable
 
 from nas_syncd.errors import (
     DocumentError,
+    MountError,
     NameRefusedError,
     NasDeniedError,
     NasDownError,
@@ -66,6 +67,7 @@ DIRECTORY_FSYNC_FORGIVEN = NOT_SUPPORTED | {errno.EBADF}
 RENAME_RETRY = frozenset({errno.EACCES, errno.EBUSY, errno.ETXTBSY})
 RENAME_RETRY_SECONDS = (0.05, 0.2, 0.5, 1.5)
 STALE_CLAIM_SECONDS = 600.0
+LOCK_STEP_SECONDS = 1.0
 
 _RENAME_NOREPLACE = 1
 _RENAME_EXCL = 4
@@ -194,6 +196,8 @@ def nas_error(error: OSError, path: str, *, own: bool = False) -> SyncError:
         kind = PlaceBusyError
     elif number in DOWN or number == errno.ENOENT:
         kind = NasDownError
+    elif number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        kind = MountError  # this host is short of something: no document's fault
     else:
         kind = DocumentError
     return kind(detail, **params)
@@ -202,13 +206,16 @@ def nas_error(error: OSError, path: str, *, own: bool = False) -> SyncError:
 class Folder:
     """One open folder of the NAS, with the names in it as last listed."""
 
-    __slots__ = ("fd", "names", "path")
+    __slots__ = ("fd", "listing", "names", "path")
 
     def __init__(self, path: str, fd: int, names: list[str]) -> None:
         self.path = path
         """As it really stands on the NAS."""
         self.fd = fd
         self.names = {place_key(name): name for name in names}
+        self.listing = threading.Lock()
+        """Held while the folder is listed again: two listings of one descriptor share its
+        position, and each would see a part [tried]."""
 
 
 class Tree:
@@ -227,6 +234,8 @@ class Tree:
         self._folders: dict[str, Folder] = {}
         self._lock = threading.Lock()
         self._opening: dict[str, threading.Lock] = {}
+        self._listing = threading.Lock()
+        """As :attr:`Folder.listing`, for the root."""
         self._users = 0
         self._retired = False
 
@@ -239,6 +248,11 @@ class Tree:
         with self._lock:
             self._users -= 1
         self._close_if_left()
+
+    @property
+    def folders(self) -> int:
+        """How many folders it holds open."""
+        return len(self._folders)
 
     def close(self) -> None:
         """Take no new work; close the descriptors when nobody uses them. Idempotent."""
@@ -274,13 +288,17 @@ class Tree:
             lock = self._opening.setdefault(key, threading.Lock())
         if found:
             return found
-        with lock:
+        while not lock.acquire(timeout=LOCK_STEP_SECONDS):
+            step("nas")  # another job opens it: that one is judged
+        try:
             with self._lock:
                 found = self._folders.get(key)
             if found is None:
                 found = self._open_folder(path, step, own)
                 with self._lock:
                     self._folders[key] = found
+        finally:
+            lock.release()
         return found
 
     def forget(self, folder: Folder) -> None:
@@ -301,7 +319,7 @@ class Tree:
                 fd = inner
             step("nas")
             return Folder(path, fd, self.calls.listdir(fd))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             self._close_inner(fd)
             return None
         except OSError as error:
@@ -335,7 +353,9 @@ class Tree:
         except FileNotFoundError:
             key = place_key(part)
         step("nas")
-        same = [name for name in self.calls.listdir(fd) if place_key(name) == key]
+        with self._listing if fd == self.root else contextlib.nullcontext():
+            names = self.calls.listdir(fd)
+        same = [name for name in names if place_key(name) == key]
         name, made = (same[0], False) if same else (part, True)
         step("nas")
         if made:
@@ -372,19 +392,21 @@ def rename_into_place(
     """
     for pause in (*RENAME_RETRY_SECONDS, None):
         step("nas")
+        claims = tree.claims
         try:
-            if tree.claims:
+            if claims:
                 _rename_claimed(tree, temp_folder, temp, folder, name, step)
             else:
                 tree.calls.rename_exclusive(temp, temp_folder.fd, name, folder.fd)
             return
         except OSError as error:
-            if error.errno in NOT_SUPPORTED and not tree.claims:
+            if error.errno in NOT_SUPPORTED and not claims:
                 tree.claims = True
-            elif error.errno not in RENAME_RETRY or pause is None:
+                rename_into_place(tree, temp_folder, temp, folder, name, step)
+                return
+            if error.errno not in RENAME_RETRY or pause is None:
                 raise
-            else:
-                tree.calls.sleep(pause)
+            tree.calls.sleep(pause)
 
 
 def _rename_claimed(
@@ -401,7 +423,9 @@ def _rename_claimed(
     _take_claim(calls, claims, claim, temp_folder, temp)
     try:
         step("nas")
-        if any(place_key(found) == place_key(name) for found in calls.listdir(folder.fd)):
+        with folder.listing:
+            names = calls.listdir(folder.fd)
+        if any(place_key(found) == place_key(name) for found in names):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
         step("nas")
         calls.rename(temp, temp_folder.fd, name, folder.fd)
@@ -413,7 +437,7 @@ def _rename_claimed(
 def _take_claim(calls: Calls, claims: Folder, claim: str, temp_folder: Folder, temp: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
-        calls.close(calls.open(claim, flags, 0o666, dir_fd=claims.fd))
+        fd = calls.open(claim, flags, 0o666, dir_fd=claims.fd)
     except FileExistsError:
         # Ages are by the NAS's clock: our temp file was written there a moment ago.
         now = calls.lstat(temp, dir_fd=temp_folder.fd).st_mtime
@@ -424,6 +448,8 @@ def _take_claim(calls: Calls, claims: Folder, claim: str, temp_folder: Folder, t
         if age > STALE_CLAIM_SECONDS:
             calls.unlink(claim, dir_fd=claims.fd)
         raise PlaceBusyError(f"claimed {age:.0f} s ago: {claim}", path=claim) from None
+    with contextlib.suppress(OSError):  # that it exists is all it says: there are no bytes to lose
+        calls.close(fd)
 
 
 def renames_exclusively(tree: Tree, folder: Folder, tag: str, step: Step) -> bool:

@@ -17,17 +17,18 @@ from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import NoInspectionAvailable
+from sqlalchemy.exc import NoInspectionAvailable, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from nas_syncd import report
 from nas_syncd.compose import names_from, site_from
 from nas_syncd.documents import DocumentsTable, MarkOutcome
-from nas_syncd.errors import SyncError
+from nas_syncd.errors import DatabaseUnavailableError, SyncError
 from nas_syncd.flow import Flow
+from nas_syncd.logs import redacted
 from nas_syncd.messages import explain, render_error, text
-from nas_syncd.models import Document, Fate, FateKind, MountState, MountView, Reason
+from nas_syncd.models import Document, Fate, FateKind, MountState, MountView, Reason, State
 from nas_syncd.routing import destination_for, folder_for
 from nas_syncd.settings import Settings, load_settings
 from nas_syncd.site import Site
@@ -135,7 +136,8 @@ class NASSyncService:
             document: Any object with the table's columns as attributes, an ORM row included.
 
         Returns:
-            Whether it is safe on the NAS, and where, or why not.
+            Whether it is safe on the NAS, and where, or why not. Trouble with the database or
+            the journal is such an answer, too; only a wrong setting raises.
         """
         clean = self._is_clean()
         row = self._document(document)
@@ -145,8 +147,11 @@ class NASSyncService:
         view = self._view()
         if not view.usable:
             return False, self._why(view)
-        table = _Committing(self._table(), self.db, clean)
-        fate = self._run(table, row)
+        try:
+            table = _Committing(self._table(), self.db, clean)
+            fate = self._run(table, row)
+        except SyncError as error:
+            return False, render_error(error, self._language)
         if fate.kind is FateKind.SYNCED:
             self._reflect(document, table.marked_at)
             destination = fate.receipt.destination if fate.receipt else ""
@@ -163,23 +168,30 @@ class NASSyncService:
         deadline = time.monotonic() + self.settings.nas_timeout_seconds
         flow = Flow(site, table, manual=True)
         site.journal.retry_now(table.scope, [row.id])
-        while True:
-            flow.offer([row])
-            fate = flow.drain()[-1]
-            elsewhere = fate.reason is not None and fate.reason.code == "wait.elsewhere"
-            if fate.kind is FateKind.NOTHING or elsewhere:
-                done = self._done_elsewhere(table, row)
-                if done is not None:
-                    return done
-            if not elsewhere or time.monotonic() > deadline:
-                return fate
-            time.sleep(ELSEWHERE_POLL_SECONDS)  # another process: there is no event to wait for
+        try:
+            while True:
+                flow.offer([row])
+                fate = flow.drain()[-1]
+                code = fate.reason.code if fate.reason else ""
+                if fate.kind is FateKind.NOTHING or code == "wait.elsewhere":
+                    done = self._done_elsewhere(table, row)
+                    if done is not None:
+                        return done
+                if code.startswith("unmark.") and row.synced:
+                    row = replace(row, synced=False)  # it has changed: the new version is filed
+                elif code != "wait.elsewhere" or time.monotonic() > deadline:
+                    return fate
+                else:
+                    time.sleep(ELSEWHERE_POLL_SECONDS)  # another process tells us nothing
+        finally:
+            flow.let_go()
 
     def _done_elsewhere(self, table: _Committing, row: Document) -> Fate | None:
         entry = self._site.journal.entry(table.scope, row.id)
         current = table.get([row.id]).get(row.id)
         safe = current is not None and current.synced and current.file_path == row.file_path
-        if safe and entry is not None and entry.receipt is not None and entry.intent is None:
+        proven = entry is not None and entry.state is State.SYNCED and entry.receipt is not None
+        if safe and proven and entry and entry.receipt and entry.receipt.nas == self._site.nas:
             table.marked_at = current.synced_at if current else None
             return Fate(row, FateKind.SYNCED, receipt=entry.receipt)
         return None
@@ -204,15 +216,21 @@ class NASSyncService:
             return result
         flow = Flow(self._site, table, manual=True)
         cursor: str | None = None
-        while True:
-            page = self._table().pending(cursor, PAGE, user)
-            self._end_transaction(clean)
-            flow.offer(page.documents)
-            for fate in flow.drain():
-                self._count(table, fate, result)
-            cursor = page.cursor
-            if cursor is None:
-                return result
+        try:
+            while True:
+                page = self._table().pending(cursor, PAGE, user)
+                self._end_transaction(clean)
+                flow.offer(page.documents)
+                for fate in flow.drain():
+                    self._count(table, fate, result)
+                cursor = page.cursor
+                if cursor is None:
+                    return result
+        except SyncError as error:
+            result["errors"].append(render_error(error, self._language))
+            return result
+        finally:
+            flow.let_go()
 
     def _count(self, table: _Committing, fate: Fate, result: dict[str, Any]) -> None:
         reason = fate.reason or Reason("internal")
@@ -348,18 +366,26 @@ class _Committing:
     def get(self, ids: Collection[str]) -> dict[str, Document]:
         found = self._table.get(ids)
         if self._clean and self._db.in_transaction():
-            self._db.commit()
+            self._commit()
         return found
+
+    def _commit(self) -> None:
+        try:
+            self._db.commit()
+        except SQLAlchemyError as error:
+            self._db.rollback()
+            words = str(error.__cause__ or error).splitlines()[0]
+            raise DatabaseUnavailableError(redacted(words)) from None
 
     def mark(self, marks: Collection[tuple[str, str]], at: dt.datetime) -> dict[str, MarkOutcome]:
         outcomes = self._table.mark(marks, at)
-        self._db.commit()
+        self._commit()
         self.marked_at = at
         return outcomes
 
     def unmark(self, marks: Collection[tuple[str, str]]) -> set[str]:
         taken = self._table.unmark(marks)
-        self._db.commit()
+        self._commit()
         return taken
 
 

@@ -72,10 +72,14 @@ class Site:
             identity=self.journal.identity(),
             min_free_bytes=plan.min_free_bytes,
             remember=self.journal.remember_identity,
+            recall=self.journal.identity,
             on_change=on_mount,
             now=now,
         )
         self._temps = itertools.count()
+        self._flows = itertools.count(1)
+        self._holders: set[str] = set()
+        self.journal.alive = self._holder_lives
 
     @property
     def nas(self) -> str | None:
@@ -105,6 +109,20 @@ class Site:
             f"/.nas-syncd-{self.runs.mine}-{number}.part"
         )
         return Intent(self.runs.mine, nas, temp, candidates, self.now())
+
+    def new_holder(self) -> str:
+        """Return the name under which one flow has documents in hand, until :meth:`let_go`."""
+        holder = f"{self.runs.mine}:{next(self._flows)}"
+        self._holders.add(holder)
+        return holder
+
+    def let_go(self, holder: str) -> None:
+        """That flow is no more: what it had in hand is free for others."""
+        self._holders.discard(holder)
+
+    def _holder_lives(self, holder: str) -> bool:
+        run = holder.partition(":")[0]
+        return holder in self._holders if run == self.runs.mine else self.runs.alive(run)
 
     def close(self, grace_seconds: float = 1.0) -> None:
         """End the children and let go of the journal. Never longer than the grace."""

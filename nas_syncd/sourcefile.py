@@ -33,6 +33,9 @@ AWAY = frozenset(
 """The upload folder's own file system is in trouble, not this file."""
 
 
+LARGEST = 2**63 - 1
+
+
 class Version(NamedTuple):
     """Size in bytes, modification time in nanoseconds, inode."""
 
@@ -42,7 +45,9 @@ class Version(NamedTuple):
 
 
 def version_of(status: os.stat_result) -> Version:
-    return Version(status.st_size, status.st_mtime_ns, status.st_ino)
+    """Return the version, in numbers that a database holds (some file systems make inodes and
+    times of all 64 bits)."""
+    return Version(status.st_size, status.st_mtime_ns & LARGEST, status.st_ino & LARGEST)
 
 
 def open_source(root: str, relative: str, step: Step) -> tuple[int, Version]:
@@ -64,8 +69,7 @@ def open_source(root: str, relative: str, step: Step) -> tuple[int, Version]:
         raise UploadsError(f"{error.strerror}: {root}", path=root) from error
     try:
         for part in parts[:-1]:
-            step("uploads")
-            inner = os.open(part, _FOLDER_FLAGS, dir_fd=fd)
+            inner = _enter(fd, part, relative, step)
             os.close(fd)
             fd = inner
         return _open_file(fd, parts[-1], relative, step)
@@ -73,6 +77,17 @@ def open_source(root: str, relative: str, step: Step) -> tuple[int, Version]:
         raise source_error(error, relative) from error
     finally:
         os.close(fd)
+
+
+def _enter(folder: int, part: str, relative: str, step: Step) -> int:
+    step("uploads")
+    try:
+        return os.open(part, _FOLDER_FLAGS, dir_fd=folder)
+    except NotADirectoryError:  # so Linux says of a link, too
+        step("uploads")
+        if stat.S_ISLNK(os.lstat(part, dir_fd=folder).st_mode):
+            raise SourceRefusedError(relative, kind="link", path=relative) from None
+        raise
 
 
 def _open_file(folder: int, name: str, relative: str, step: Step) -> tuple[int, Version]:
@@ -89,7 +104,7 @@ def _open_file(folder: int, name: str, relative: str, step: Step) -> tuple[int, 
             raise SourceRefusedError(relative, kind=kind_of(after.st_mode), path=relative)
         if (before.st_dev, before.st_ino) != (after.st_dev, after.st_ino):
             raise SourceChangedError(relative, path=relative)
-    except SyncError:
+    except (SyncError, OSError):
         os.close(fd)
         raise
     return fd, version_of(after)

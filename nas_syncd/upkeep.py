@@ -9,6 +9,7 @@ question at a time, and none is asked while nothing calls for it: an idle NAS ma
 from __future__ import annotations
 
 import datetime as dt
+import math
 import queue
 import re
 import time
@@ -18,9 +19,9 @@ from typing import Any
 
 from nas_syncd.agent.wire import Message
 from nas_syncd.documents import DocumentsTable
-from nas_syncd.errors import SyncError
+from nas_syncd.errors import SyncError, Whose
 from nas_syncd.logs import get_logger
-from nas_syncd.models import Document, Entry, Reason, State
+from nas_syncd.models import Document, Entry, Reason, Scope, State
 from nas_syncd.names import TEMP_FOLDER
 from nas_syncd.site import Site
 
@@ -55,8 +56,13 @@ class Upkeep:
         self.table = table
         self._inbox = inbox
         self._lost = lost
-        self._asking = False
+        self._asking = 0
+        """Questions on their way; only the restoring of temp files has several at once."""
         self._cleaned_epoch = 0
+        self._clean_due = math.inf
+        self._foreign: dict[str, float] = {}
+        """Other installations' temp files, and since when we know them (monotonic)."""
+        self._restores: list[tuple[str, Entry]] = []
         self._looked_epoch = 0
         self._young_due = 0.0
         self._folders: list[tuple[str, list[Entry]]] = []
@@ -68,13 +74,15 @@ class Upkeep:
         if self._asking or not self.site.guard.view.usable or self.site.nas is None:
             return
         epoch = self.site.guard.epoch
-        if self._cleaned_epoch != epoch:
-            self._cleaned_epoch = epoch
+        if self._restores:
+            self._restore(*self._restores.pop())
+        elif self._cleaned_epoch != epoch or time.monotonic() >= self._clean_due:
+            self._cleaned_epoch, self._clean_due = epoch, math.inf
             self._ask("temps", self._clean)
         elif self._folders:
             self._look_at(*self._folders.pop())
         elif time.monotonic() >= self._young_due or self._looked_epoch != epoch:
-            remounted = self._looked_epoch != epoch
+            remounted = self._looked_epoch not in (0, epoch)  # our own start is no remount
             self._looked_epoch = epoch
             self._plan_young(remounted)
 
@@ -84,7 +92,7 @@ class Upkeep:
 
     def _ask(self, op: str, then: Callable[[Message], None], **args: Any) -> None:
         identity = self.site.guard.identity
-        self._asking = True
+        self._asking += 1
         asked = self.site.agent.ask(
             op,
             root=self.site.plan.nas_path,
@@ -95,12 +103,13 @@ class Upkeep:
         asked.add_done_callback(lambda done: self._inbox.put(lambda: self._answered(done, then)))
 
     def _answered(self, done: Future[Message], then: Callable[[Message], None]) -> None:
-        self._asking = False
+        self._asking -= 1
         error = done.exception()
         if error is None:
             then(done.result())
         elif isinstance(error, SyncError):
-            self.site.guard.trouble(error)
+            if error.whose is Whose.MOUNT:  # one folder's trouble is not the mount's
+                self.site.guard.trouble(error)
             _log.debug("upkeep.interrupted", code=error.code, detail=error.detail)
         else:
             raise error
@@ -108,22 +117,28 @@ class Upkeep:
     # -- temp files -------------------------------------------------------------------------
 
     def _clean(self, answer: Message) -> None:
+        """A temp file with a receipt is the NAS's memory failing: it is put in its place, whoever
+        wrote it. Without one it is removed when its run is dead; another installation's when
+        both the NAS's clock and we have known it for an hour."""
         remove = []
         mine = f"{TEMP_FOLDER}/{self.site.journal.installation}/"
+        foreign: dict[str, float] = {}
         for path, age, size in answer["temps"]:
-            run = _TEMP.match(path.rpartition("/")[2])
             if not path.startswith(mine):
-                if age > FOREIGN_TEMP_SECONDS:
+                foreign[path] = self._foreign.get(path, time.monotonic())
+                if min(age, time.monotonic() - foreign[path]) >= FOREIGN_TEMP_SECONDS:
                     remove.append(path)
-                continue
-            if run is None or self.site.runs.alive(run[1]):
                 continue
             found = self.site.journal.by_temp(path)
             if found is not None and found[1] and found[0].receipt is not None:
-                self._restore(path, found[0])
-            else:
+                self._restores.append((path, found[0]))
+                continue
+            run = _TEMP.match(path.rpartition("/")[2])
+            if run is not None and not self.site.runs.alive(run[1]):
                 remove.append(path)
                 _log.info("temp.removed", path=path, bytes=size)
+        self._foreign = foreign
+        self._clean_due = time.monotonic() + FOREIGN_TEMP_SECONDS if foreign else math.inf
         self.site.runs.tidy()
         if remove:
             self._ask("remove", lambda _answer: None, paths=remove)
@@ -134,6 +149,9 @@ class Upkeep:
             return
 
         def told(answer: Message) -> None:
+            if answer["outcome"] == "differs":
+                self._missing_or_other(entry)
+                return
             _log.warning(
                 "temp.restored",
                 document_id=entry.id,
@@ -146,12 +164,18 @@ class Upkeep:
             "restore", told, temp=path, destination=receipt.destination, sha256=receipt.sha256
         )
 
+    def _missing_or_other(self, entry: Entry) -> None:
+        """Neither the temp file nor the place holds the bytes of the receipt."""
+        if entry.young:
+            self._vanished(entry)
+
     # -- the second look --------------------------------------------------------------------
 
     def _plan_young(self, remounted: bool) -> None:
         self._young_due = time.monotonic() + YOUNG_SECONDS / 4
-        age = 0.0 if remounted else YOUNG_SECONDS
-        before = self.site.now() - dt.timedelta(seconds=age)
+        before = self.site.now() - dt.timedelta(seconds=YOUNG_SECONDS)
+        if remounted:  # what was received before the mount was away
+            before = max(before, self.site.guard.view.since)
         folders: dict[str, list[Entry]] = {}
         for entry in self.site.journal.young(self.site.nas or "", before, YOUNG_PAGE):
             if entry.receipt is not None:
@@ -162,35 +186,47 @@ class Upkeep:
             self._look_at(*self._folders.pop())
 
     def _look_at(self, folder: str, entries: list[Entry]) -> None:
-        names = {
-            e.receipt.destination.rpartition("/")[2]: e for e in entries if e.receipt is not None
-        }
+        names: dict[str, list[Entry]] = {}
+        for entry in entries:
+            if entry.receipt is not None:
+                names.setdefault(entry.receipt.destination.rpartition("/")[2], []).append(entry)
 
         def looked(answer: Message) -> None:
-            missing = [names.pop(name) for name in answer["missing"]]
-            by_scope: dict[Any, list[str]] = {}
-            for entry in names.values():
+            missing = [entry for name in answer["missing"] for entry in names.pop(name)]
+            by_scope: dict[Scope, list[str]] = {}
+            for entry in (one for group in names.values() for one in group):
                 by_scope.setdefault(entry.scope, []).append(entry.id)
             for scope, ids in by_scope.items():
                 self.site.journal.grown_up(scope, ids)
             for entry in missing:
-                self._vanished(entry)
+                self._seek(entry)
             if not self._folders and len(entries) >= YOUNG_PAGE:
                 self._young_due = 0.0
 
         self._ask("look", looked, folder=folder, names=list(names))
 
+    def _seek(self, entry: Entry) -> None:
+        """It is not in its place. Perhaps the NAS has forgotten the rename, and its temp file is
+        back: then that is put in its place."""
+        temp = self.site.journal.temp_of(entry.scope, entry.id)
+        if temp is None:
+            self._vanished(entry)
+        else:
+            self._restores.append((temp, entry))
+
     def _vanished(self, entry: Entry) -> None:
         """What was verified is not there any more: the flag must not say that it is."""
-        if entry.scope != self.table.scope or entry.receipt is None:
+        if entry.receipt is None:
             return
         destination = entry.receipt.destination
         reason = Reason("unmark.vanished", {"destination": destination})
-        self.table.unmark([(entry.id, entry.file_path)])
+        if entry.scope == self.table.scope:
+            self.table.unmark([(entry.id, entry.file_path)])
         document = Document(entry.id, entry.file_path)
         self.site.journal.forget_receipt(entry.scope, document, reason)
         _log.error("document.vanished", document_id=entry.id, destination=destination)
-        self._lost([entry.id])
+        if entry.scope == self.table.scope:
+            self._lost([entry.id])
 
     # -- rows that are gone -----------------------------------------------------------------
 
@@ -213,7 +249,7 @@ class Upkeep:
         gone = [
             (Document(e.id, e.file_path), State.GONE, Reason("gone.gone"), None)
             for e in page
-            if e.id not in rows and e.intent is None
+            if e.holder is None and (e.id not in rows or rows[e.id].file_path != e.file_path)
         ]
         if gone:
             self.site.journal.note_all(scope, gone)
@@ -222,3 +258,7 @@ class Upkeep:
         now = time.monotonic()
         pause = max(RECONCILE_EVERY_SECONDS, (now - started) / RECONCILE_SHARE)
         self._reconcile_due = now + (pause if full else RECONCILE_PASS_SECONDS)
+
+
+def _holds(known: Entry | None, looked_for: Entry) -> bool:
+    return known is not None and known.receipt == looked_for.receipt

@@ -30,7 +30,7 @@ PR_SET_PDEATHSIG = 1
 class Job:
     """One request at work. ``side`` and ``steps`` are read by the heartbeat at any time."""
 
-    __slots__ = ("args", "done_bytes", "id", "op", "side", "steps", "total_bytes")
+    __slots__ = ("args", "done_bytes", "id", "op", "side", "steps", "total_bytes", "waiting")
 
     def __init__(self, id: int, op: str, args: Message, side: str) -> None:  # noqa: A002 - field's name
         self.id = id
@@ -40,6 +40,8 @@ class Job:
         self.steps = 0
         self.done_bytes = 0
         self.total_bytes = 0
+        self.waiting = False
+        """It waits for another job, not for a system call: that one is judged."""
 
     def step(self, side: str) -> None:
         """Say that a system call on *side* (``nas`` or ``uploads``) comes next."""
@@ -143,6 +145,8 @@ class Child:
                     self.send({"beat": beat})
 
     def _snapshot(self) -> list[list[Any]]:
+        for job in self._active.values():
+            job.steps += job.waiting
         return [[j.id, j.side, j.steps, j.done_bytes, j.total_bytes] for j in self._active.values()]
 
 

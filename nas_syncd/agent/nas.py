@@ -47,6 +47,8 @@ from nas_syncd.nasfs import (
 from nas_syncd.sourcefile import Version
 
 BATCH_SECONDS = 5.0
+MOST_FOLDERS = 128
+"""A batch that has opened so many is ended: descriptors are few."""
 IDLE_SECONDS = 0.5
 MARKER_BYTES = 4096
 PROBE_BYTES = 4096
@@ -122,12 +124,15 @@ class NasRole:
 
     def _enter(self, job: Job) -> Root:
         path, nas = str(job.args["root"]), str(job.args["nas"])
+        job.waiting = True
         with self._lock:
+            job.waiting = False
             root = self._root
             if (
                 root is None
                 or (root.path, root.nas) != (path, nas)
                 or time.monotonic() - root.tree.opened_at > BATCH_SECONDS
+                or root.tree.folders > MOST_FOLDERS
             ):
                 if root:
                     root.tree.close()
@@ -291,6 +296,7 @@ class NasRole:
         except BaseException:
             self._leave(root)
             raise
+        job.waiting = True
         self._placed.put((job, root, copied))
         return LATER
 
@@ -316,6 +322,8 @@ class NasRole:
             for job, _ in group:
                 job.step(side)
 
+        for job, _ in group:
+            job.waiting = False
         error: SyncError | None = None
         try:
             for folder in {id(c.folder): c.folder for _, c in group}.values():
@@ -419,10 +427,11 @@ class NasRole:
             folder = root.tree.folder(path, job.step)
             try:
                 actual = folder.names.get(place_key(name))
-                if actual is not None:
+                if actual is not None and exists(actual, folder.fd, self.calls):
                     if read_digest(root.tree, folder, actual, job.step) != wanted:
                         return {"outcome": "differs"}
-                    self.calls.unlink(temp_name, dir_fd=temps.fd)
+                    with contextlib.suppress(FileNotFoundError):
+                        self.calls.unlink(temp_name, dir_fd=temps.fd)
                     return {"outcome": "there"}
                 if read_digest(root.tree, temps, temp_name, job.step) != wanted:
                     return {"outcome": "differs"}
@@ -483,19 +492,34 @@ def _read_marker(
     except (FileNotFoundError, NotADirectoryError):
         return None, None
     except OSError as error:
-        raise root_error(error, path) from error
+        raise marker_error(error, path) from error
     try:
         step("nas")
         text = calls.read(fd, MARKER_BYTES)
         mount = mount_id(fd)
     except OSError as error:
-        raise root_error(error, path) from error
+        raise marker_error(error, path) from error
     finally:
         calls.close(fd)
+    nas = uuid_in(text)
+    if nas is None:
+        raise NasForeignError(f"no marker of ours: {path}", path=path, found="?")
+    return nas, mount
+
+
+def uuid_in(text: bytes) -> str | None:
+    """Return the UUID in a marker's *text*; None when it is no marker of ours."""
     try:
-        return str(json.loads(text)["nas"]), mount
-    except (ValueError, KeyError, TypeError) as error:
-        raise NasForeignError(f"no marker of ours: {path}", path=path, found="?") from error
+        nas = json.loads(text)["nas"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return nas if isinstance(nas, str) and nas else None
+
+
+def marker_error(error: OSError, path: str) -> MountError:
+    if error.errno in (errno.ELOOP, errno.EISDIR):  # a link, a folder: no marker of ours
+        return NasForeignError(f"{error.strerror}: {path}", path=path, found="?")
+    return root_error(error, path)
 
 
 def recognise(

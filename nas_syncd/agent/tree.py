@@ -15,6 +15,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from nas_syncd.sourcefile import version_of
+
 FILE = "file"
 MISSING = "missing"
 LINK = "link"
@@ -96,10 +98,11 @@ def open_root(path: str) -> Iterator[Root]:
 def look_of(status: os.stat_result) -> Look:
     mode = status.st_mode
     if stat.S_ISREG(mode):
-        return FILE, status.st_size, status.st_mtime_ns, status.st_ino
+        version = version_of(status)
+        return FILE, version.size, version.mtime_ns, version.inode
     if stat.S_ISLNK(mode):
-        return LINK, 0, 0, status.st_ino
-    return (DIRECTORY if stat.S_ISDIR(mode) else SPECIAL), 0, 0, status.st_ino
+        return LINK, 0, 0, 0
+    return (DIRECTORY if stat.S_ISDIR(mode) else SPECIAL), 0, 0, 0
 
 
 def nothing(kind: str) -> Look:

@@ -20,6 +20,7 @@ VERSIONS: tuple[str, ...] = (
         algorithm TEXT, digest TEXT, nas TEXT, destination TEXT, filed_as TEXT,
         received_at TEXT, temp TEXT, young INTEGER NOT NULL DEFAULT 0,
         intent_run TEXT, intent_nas TEXT, intent_temp TEXT, intent_places TEXT, intent_at TEXT,
+        holder TEXT,
         PRIMARY KEY (db, tbl, id)
     ) WITHOUT ROWID;
     CREATE INDEX document_relative ON document (db, tbl, relative);
@@ -45,7 +46,7 @@ VERSIONS: tuple[str, ...] = (
 COLUMNS = (
     "db, tbl, id, file_path, state, code, params, since, first_seen, attempts, next_attempt,"
     " size, mtime_ns, inode, digest, nas, destination, filed_as, received_at, young,"
-    " intent_run, intent_nas, intent_temp, intent_places, intent_at"
+    " intent_run, intent_nas, intent_temp, intent_places, intent_at, holder"
 )
 
 
@@ -65,6 +66,7 @@ def entry_from(row: sqlite3.Row) -> Entry:
         receipt=receipt_from(row, scope),
         intent=_intent_from(row),
         young=bool(row["young"]),
+        holder=row["holder"],
     )
 
 

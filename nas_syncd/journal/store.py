@@ -13,7 +13,7 @@ import os
 import sqlite3
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +36,10 @@ from nas_syncd.names import place_key
 FILE_NAME = "journal.sqlite3"
 BUSY_SECONDS = 10.0
 _CHUNK = 400
+_NO_INTENT = (
+    "intent_run = NULL, intent_nas = NULL, intent_temp = NULL, intent_places = NULL,"
+    " intent_at = NULL"
+)
 
 _OPEN = frozenset({State.WAITING, State.COPYING, State.FAILED, State.PROBLEM, State.GONE})
 LEGAL: dict[State, frozenset[State]] = {
@@ -83,11 +87,17 @@ class Journal:
         """
         self.folder = folder
         self._now = now
+        self.alive: Callable[[str], bool] = lambda _holder: False
+        """Whether a holder (the flow that has a document in hand) still lives."""
         self._lock = threading.RLock()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._db = self._connect(folder / FILE_NAME)
-            self._migrate()
+            try:
+                self._migrate()
+            except BaseException:
+                self._db.close()
+                raise
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"{error}: {folder}", path=str(folder)) from error
         self.installation = self._installation()
@@ -135,14 +145,14 @@ class Journal:
                     self._db.execute("ROLLBACK")
                     raise
                 self._db.execute("COMMIT")
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeError, OverflowError) as error:
                 raise JournalError(f"{error}: {self.folder}", path=str(self.folder)) from error
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         with self._lock:
             try:
                 return self._db.execute(sql, values).fetchall()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeError, OverflowError) as error:
                 raise JournalError(f"{error}: {self.folder}", path=str(self.folder)) from error
 
     def close(self) -> None:
@@ -219,7 +229,7 @@ class Journal:
     ) -> dict[str, SourceVersion]:
         """Return, by path below the upload folder, the version that is marked and proven."""
         found: dict[str, SourceVersion] = {}
-        for chunk in _chunks(relatives):
+        for chunk in _chunks({storable(relative) for relative in relatives}):
             marks = ",".join("?" * len(chunk))
             for row in self._rows(
                 "SELECT relative, size, mtime_ns, inode FROM document INDEXED BY document_relative"
@@ -270,6 +280,14 @@ class Journal:
         )
         return [entry_from(row) for row in rows]
 
+    def temp_of(self, scope: Scope, document_id: str) -> str | None:
+        """Return the temp file that the receipt's bytes were written to, while it is young."""
+        rows = self._rows(
+            "SELECT temp FROM document WHERE db = ? AND tbl = ? AND id = ?",
+            (scope.database, scope.table, document_id),
+        )
+        return rows[0]["temp"] if rows else None
+
     def by_temp(self, temp: str) -> tuple[Entry, bool] | None:
         """Return whose temp file this is, and whether there is a receipt for it."""
         rows = self._rows(
@@ -293,48 +311,72 @@ class Journal:
         self,
         works: Sequence[tuple[Document, str, Intent]],
         scope: Scope,
-        alive: Callable[[str], bool],
+        *,
+        holder: str = "",
+        decided_on: Mapping[str, Entry | None] | None = None,
     ) -> set[str]:
         """Journal the intents of copies that are about to begin; return the ids that may.
 
-        A document that another living run has in hand is left out.
+        Left out is what another living flow has in hand, and what another one has brought
+        further since it was decided on.
         """
         may: set[str] = set()
         with self._transaction(durable=True) as db:
             known = self.entries(scope, [document.id for document, _, _ in works])
             for document, relative, intent in works:
                 entry = known.get(document.id)
-                held = entry.intent.run if entry and entry.intent else None
-                if held is not None and held != intent.run and alive(held):
+                if self._held(entry, holder) or _overtaken(entry, document, decided_on):
                     continue
                 self._move(db, scope, document, State.COPYING, None, relative=relative, was=entry)
                 db.execute(
                     "UPDATE document SET intent_run = ?, intent_nas = ?, intent_temp = ?,"
-                    " intent_places = ?, intent_at = ? WHERE db = ? AND tbl = ? AND id = ?",
+                    " intent_places = ?, intent_at = ?, holder = ?"
+                    " WHERE db = ? AND tbl = ? AND id = ?",
                     (
                         intent.run,
                         intent.nas,
                         intent.temp,
                         json.dumps(intent.candidates),
                         time_text(intent.begun_at),
+                        holder or None,
                         *_key(scope, document),
                     ),
                 )
                 may.add(document.id)
         return may
 
-    def receive(self, receipts: Sequence[tuple[Document, str, Receipt, str | None]]) -> None:
-        """Keep receipts: durable on return. Each is (document, relative, receipt, temp)."""
+    def _held(self, entry: Entry | None, by: str) -> bool:
+        """Whether somebody else, who lives, has it in hand."""
+        other = entry.holder if entry else None
+        return other is not None and other != by and self.alive(other)
+
+    def let_go(self, holder: str) -> None:
+        """A flow ends: what it still had in hand is free. Its intents stay, to be resolved."""
+        with self._transaction() as db:
+            db.execute("UPDATE document SET holder = NULL WHERE holder = ?", (holder,))
+
+    def receive(self, receipts: Sequence[tuple[Document, str, Receipt, str | None]]) -> set[str]:
+        """Keep receipts: durable on return. Each is (document, relative, receipt, temp).
+
+        Returns the ids of those whose place is another document's by now (another process has
+        adopted the very same file a moment ago): theirs are not kept, they go on waiting.
+        """
+        refused: set[str] = set()
         with self._transaction(durable=True) as db:
             for document, relative, receipt, temp in receipts:
                 scope = receipt.scope
+                owner = self.owners(receipt.nas, [receipt.destination])
+                mine = Owner(scope, document.id, document.file_path)
+                if any(one != mine for one in owner.values()):
+                    self._refuse_receipt(db, document, relative, receipt)
+                    refused.add(document.id)
+                    continue
                 self._move(db, scope, document, State.COPIED, None, relative=relative)
                 db.execute(
                     "UPDATE document SET size = ?, mtime_ns = ?, inode = ?, algorithm = 'sha256',"
                     " digest = ?, nas = ?, destination = ?, filed_as = ?, received_at = ?,"
-                    " temp = ?, young = 1, attempts = 0, next_attempt = NULL, intent_run = NULL,"
-                    " intent_nas = NULL, intent_temp = NULL, intent_places = NULL,"
-                    " intent_at = NULL WHERE db = ? AND tbl = ? AND id = ?",
+                    f" temp = ?, young = 1, attempts = 0, next_attempt = NULL, {_NO_INTENT}"
+                    " WHERE db = ? AND tbl = ? AND id = ?",
                     (
                         receipt.version.size,
                         receipt.version.mtime_ns,
@@ -350,8 +392,7 @@ class Journal:
                 )
                 db.execute(
                     "INSERT INTO place VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nas, key)"
-                    " DO UPDATE SET digest = excluded.digest WHERE place.db = excluded.db"
-                    " AND place.tbl = excluded.tbl AND place.id = excluded.id",
+                    " DO UPDATE SET digest = excluded.digest",
                     (
                         receipt.nas,
                         place_key(receipt.destination),
@@ -361,6 +402,18 @@ class Journal:
                         receipt.sha256,
                     ),
                 )
+
+        return refused
+
+    def _refuse_receipt(
+        self, db: sqlite3.Connection, document: Document, relative: str, receipt: Receipt
+    ) -> None:
+        reason = Reason("wait.place", {"path": receipt.destination})
+        self._move(db, receipt.scope, document, State.WAITING, reason, relative=relative)
+        db.execute(
+            f"UPDATE document SET {_NO_INTENT} WHERE db = ? AND tbl = ? AND id = ?",
+            _key(receipt.scope, document),
+        )
 
     def note(
         self,
@@ -373,6 +426,7 @@ class Journal:
         next_attempt: dt.datetime | None = None,
         failed: bool = False,
         keep_intent: bool = False,
+        holder: str = "",
     ) -> None:
         """Move one document to *state*; :meth:`note_all` for many."""
         self.note_all(
@@ -381,6 +435,7 @@ class Journal:
             next_attempt=next_attempt,
             failed=failed,
             keep_intent=keep_intent,
+            holder=holder,
         )
 
     def note_all(
@@ -391,21 +446,30 @@ class Journal:
         next_attempt: dt.datetime | None = None,
         failed: bool = False,
         keep_intent: bool = False,
-    ) -> None:
-        """Move documents; ``failed`` counts an attempt, an intent is given up unless kept."""
+        holder: str = "",
+        only_from: Collection[State] = frozenset(State),
+    ) -> set[str]:
+        """Move documents; ``failed`` counts an attempt, an intent is given up unless kept.
+
+        Passed over, not refused, is what another living flow has in hand, and what does not
+        stand in one of *only_from* any more: somebody else was quicker. Returns the ids moved.
+        """
+        moved: set[str] = set()
         with self._transaction() as db:
             known = self.entries(scope, [document.id for document, *_ in moves])
             for document, state, reason, relative in moves:
                 was = known.get(document.id)
+                if self._held(was, holder) or (was and was.state not in only_from):
+                    continue
+                moved.add(document.id)
                 self._move(db, scope, document, state, reason, relative=relative, was=was)
                 changes = ["next_attempt = ?"]
                 if failed:
                     changes.append("attempts = attempts + 1")
+                if state is not State.MARKING:
+                    changes.append("holder = NULL")
                 if not keep_intent:
-                    changes.append(
-                        "intent_run = NULL, intent_nas = NULL, intent_temp = NULL,"
-                        " intent_places = NULL, intent_at = NULL"
-                    )
+                    changes.append(_NO_INTENT)
                 db.execute(
                     f"UPDATE document SET {', '.join(changes)} WHERE db = ? AND tbl = ? AND id = ?",
                     (
@@ -413,14 +477,15 @@ class Journal:
                         *_key(scope, document),
                     ),
                 )
+        return moved
 
     def forget_receipt(self, scope: Scope, document: Document, reason: Reason) -> None:
-        """The receipt no longer holds. What was filed stays, and stays this document's place."""
+        """The receipt proves nothing any more. What was filed stays, and stays this document's
+        place; and a temp file that a NAS brings back is still known by the receipt."""
         with self._transaction(durable=True) as db:
             self._move(db, scope, document, State.WAITING, reason)
             db.execute(
-                "UPDATE document SET digest = NULL, nas = NULL, destination = NULL, temp = NULL,"
-                " young = 0 WHERE db = ? AND tbl = ? AND id = ?",
+                "UPDATE document SET young = 0 WHERE db = ? AND tbl = ? AND id = ?",
                 _key(scope, document),
             )
 
@@ -468,11 +533,12 @@ class Journal:
             " since, first_seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (db, tbl, id) DO UPDATE SET state = excluded.state,"
             " code = excluded.code, params = excluded.params, since = excluded.since,"
-            " relative = coalesce(excluded.relative, relative), name = excluded.name",
+            " relative = coalesce(excluded.relative, relative),"
+            " name = coalesce(excluded.name, name)",
             (
                 *_key(scope, document),
                 document.file_path,
-                relative,
+                None if relative is None else storable(relative),
                 document.original_name,
                 state,
                 code,
@@ -522,6 +588,23 @@ class Journal:
                 json.dumps(detail, default=str) if detail else None,
             ),
         )
+
+
+def storable(text: str) -> str:
+    """Return *text* as SQLite can hold it: a name that is not UTF-8 is escaped, always alike."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _overtaken(
+    entry: Entry | None, document: Document, decided_on: Mapping[str, Entry | None] | None
+) -> bool:
+    """Whether somebody has verified or marked it since *decided_on* was read."""
+    if entry is None or decided_on is None or entry.file_path != document.file_path:
+        return False
+    before = decided_on.get(document.id)
+    if entry.state not in (State.COPIED, State.MARKING, State.SYNCED):
+        return False
+    return before is None or (before.state, before.receipt) != (entry.state, entry.receipt)
 
 
 def _key(scope: Scope, document: Document) -> tuple[str, str, str]:
