@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nas_syncd.messages import en, fr
+from nas_syncd.messages import cli_en, cli_fr, demo_en, demo_fr, en, fr
 from nas_syncd.messages.shown import (
     DEFAULT_LANGUAGE,
     ago_text,
@@ -52,7 +52,10 @@ __all__ = [
     "visible",
 ]
 
-TEXTS: dict[str, dict[str, str]] = {"fr": fr.TEXTS, "en": en.TEXTS}
+TEXTS: dict[str, dict[str, str]] = {
+    "fr": {**fr.TEXTS, **cli_fr.TEXTS, **demo_fr.TEXTS},
+    "en": {**en.TEXTS, **cli_en.TEXTS, **demo_en.TEXTS},
+}
 REMEDIES: dict[str, dict[str, str]] = {"fr": fr.REMEDIES, "en": en.REMEDIES}
 LANGUAGES: tuple[str, ...] = tuple(TEXTS)
 

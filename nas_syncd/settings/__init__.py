@@ -3,24 +3,26 @@
 ``load_settings()`` gives a frozen :class:`Settings` or raises :class:`ConfigurationError` with one
 line that names the setting as a person sets it. It never exits, never touches the NAS or the
 upload folder (either may hang), and lets no secret into an error.
+
+The settings themselves are loaded when they are first asked for: ``nas-syncd --help`` needs the
+language alone, and pydantic is slow to import.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ByteSize, SecretStr, ValidationError
+from nas_syncd.settings.ambient import (
+    journal_stream,
+    language_from_environment,
+    notify_environment,
+    wants_colour,
+)
+from nas_syncd.settings.sources import env_name
 
-from nas_syncd.errors import ConfigurationError
-from nas_syncd.messages import language_of, text, visible
-from nas_syncd.settings import values
-from nas_syncd.settings.apart import Place, check_apart
-from nas_syncd.settings.model import DEFAULT_FOLDERS, Settings
-from nas_syncd.settings.sources import ARGUMENT, collect, default_state_dir, env_name
-from nas_syncd.settings.values import NotAllowedError
+if TYPE_CHECKING:
+    from nas_syncd.settings.load import describe, load_settings, require_for_run
+    from nas_syncd.settings.model import DEFAULT_FOLDERS, Settings
 
 __all__ = [
     "DEFAULT_FOLDERS",
@@ -28,177 +30,17 @@ __all__ = [
     "describe",
     "env_name",
     "journal_stream",
+    "language_from_environment",
     "load_settings",
     "notify_environment",
     "require_for_run",
     "wants_colour",
 ]
 
-SECRETS = frozenset({"database_url", "api_token", "notify_urls"})
 
-LONGEST_SHOWN = 200
-"""Characters of a refused value that an error repeats."""
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from nas_syncd.settings import load, model
 
-
-def load_settings(
-    env_file: Path | None = None,
-    *,
-    environ: Mapping[str, str] | None = None,
-    for_backend: bool = False,
-    **overrides: object,
-) -> Settings:
-    """
-    Return the settings: *overrides* by field name (None: not given), then *environ* (the
-    process's own by default), then *env_file* or the first file of ``sources.candidates()``.
-
-    *for_backend*: inside the backend only ``NAS_MOUNT_PATH`` counts, ``DATABASE_URL`` is the
-    backend's affair, and a relative ``UPLOAD_DIR`` means what it means to the backend.
-
-    Raises:
-        ConfigurationError: One line, in the language that is set. Nothing was started or written.
-    """
-    environ = os.environ if environ is None else environ
-    language = language_of(environ.get(env_name("language")))
-    try:
-        given = collect(Settings.model_fields, environ, env_file)
-    except NotAllowedError as refused:
-        raise _error(refused.key, language, refused.params) from None
-    arguments = {name: value for name, value in overrides.items() if value is not None}
-    language = language_of(str(arguments.get("language") or given.values.get("language") or "fr"))
-    raw: dict[str, Any] = {**given.values, **arguments}
-    origins = given.origins | dict.fromkeys(arguments, ARGUMENT)
-    if "state_dir" not in raw:
-        raw["state_dir"], origins["state_dir"] = default_state_dir(environ)
-    if for_backend:
-        raw.pop("nas_local_path", None)
-        origins.pop("nas_local_path", None)
-        if "upload_dir" in raw:
-            raw["upload_dir"] = os.path.abspath(os.path.expanduser(raw["upload_dir"]))
-    settings = _built(raw, language)
-    settings.remember(origins, given.source_file)
-    _check(settings, language, for_backend=for_backend)
-    return settings
-
-
-def require_for_run(settings: Settings) -> None:
-    """
-    Refuse settings with which a daemon has nothing to do.
-
-    Raises:
-        ConfigurationError: The NAS's path, ``DATABASE_URL`` or ``UPLOAD_DIR`` is empty.
-    """
-    needed = {
-        "nas_mount_path": (settings.nas_path, "required.nas"),
-        "database_url": (settings.database_url.get_secret_value(), "required.database_url"),
-        "upload_dir": (settings.upload_dir, "required.upload_dir"),
-    }
-    for name, (value, allowed) in needed.items():
-        if not value:
-            params = {"name": env_name(name), "allowed": text(allowed, settings.language)}
-            raise _error("settings.required", settings.language, params)
-
-
-def describe(settings: Settings) -> list[tuple[str, str, str]]:
-    """Return (the name a person sets, the value without its secret, its origin) for each one."""
-    return [
-        (env_name(name), _shown(name, getattr(settings, name)), settings.origin(name))
-        for name in Settings.model_fields
-    ]
-
-
-def wants_colour(environ: Mapping[str, str] | None = None) -> bool:
-    """Return whether a terminal may be coloured: no ``NO_COLOR``, and not a dumb one."""
-    environ = os.environ if environ is None else environ
-    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
-
-
-def journal_stream(environ: Mapping[str, str] | None = None) -> str | None:
-    """Return systemd's ``JOURNAL_STREAM`` (``device:inode``), for ``logs.is_journal``."""
-    environ = os.environ if environ is None else environ
-    return environ.get("JOURNAL_STREAM") or None
-
-
-def notify_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return what systemd told us about its notification socket, for ``sdnotify``."""
-    environ = os.environ if environ is None else environ
-    names = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-    return {name: environ[name] for name in names if name in environ}
-
-
-def _shown(name: str, value: object) -> str:
-    if isinstance(value, SecretStr):
-        secret = value.get_secret_value()
-        if name == "database_url":
-            return visible(values.shown_database_url(secret))
-        return "***" if secret else ""
-    if isinstance(value, tuple):
-        return ",".join("***" for _ in value)
-    if isinstance(value, dict):
-        return ",".join(f"{key}={item}" for key, item in value.items())
-    if isinstance(value, ByteSize):
-        return value.human_readable()
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    return "" if value is None else visible(str(value))
-
-
-def _built(raw: Mapping[str, Any], language: str) -> Settings:
-    try:
-        return Settings(**raw)
-    except ValidationError as error:
-        wrong = error.errors(include_url=False, include_input=False)[0]
-    # Outside of the handler: pydantic's error, which knows the values, is not even the context.
-    name = str(wrong["loc"][0])
-    if name not in Settings.model_fields:
-        raise TypeError(f"no such setting: {name}")
-    cause = wrong.get("ctx", {}).get("error")
-    refused = cause if isinstance(cause, NotAllowedError) else _bounds(name)
-    raise _refused(name, raw.get(name), refused, language)
-
-
-def _bounds(name: str) -> NotAllowedError:
-    """Return what *name* allows, from its own declaration."""
-    field = Settings.model_fields[name]
-    limits = {type(rule).__name__: rule for rule in field.metadata}
-    if get_origin(field.annotation) is Literal:
-        return NotAllowedError("allowed.choice", choices=", ".join(get_args(field.annotation)))
-    if field.annotation is ByteSize:
-        return NotAllowedError("allowed.size")
-    if field.annotation in (int, float):
-        low, high = getattr(limits.get("Ge"), "ge", 0), getattr(limits.get("Le"), "le", 0)
-        key = "allowed.integer" if field.annotation is int else "allowed.seconds"
-        return NotAllowedError(key, low=f"{low:.10g}", high=f"{high:.10g}")
-    return NotAllowedError("allowed.text")
-
-
-def _refused(name: str, given: object, why: NotAllowedError, language: str) -> ConfigurationError:
-    secret = name in SECRETS
-    params = {
-        "name": env_name(name),
-        "allowed": text(why.key, language, **why.params),
-        **({} if secret else {"given": str(given)[:LONGEST_SHOWN]}),
-    }
-    return _error("settings.secret" if secret else "settings.invalid", language, params)
-
-
-def _check(settings: Settings, language: str, *, for_backend: bool) -> None:
-    url = settings.database_url.get_secret_value()
-    try:
-        if url and not for_backend:
-            values.check_database_url(url)
-    except NotAllowedError as why:
-        raise _refused("database_url", None, why, language) from None
-    nas = "nas_local_path" if settings.nas_local_path else "nas_mount_path"
-    try:
-        check_apart(
-            Place.of(env_name(nas), settings.nas_path),
-            Place.of(env_name("upload_dir"), settings.upload_dir),
-            Place.of(env_name("state_dir"), settings.state_dir),
-            Place.of(env_name("log_file"), settings.log_file),
-        )
-    except NotAllowedError as why:
-        raise _error(why.key, language, why.params) from None
-
-
-def _error(key: str, language: str, params: Mapping[str, object]) -> ConfigurationError:
-    return ConfigurationError(text(key, language, **params), **params)
+        return getattr(load if hasattr(load, name) else model, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

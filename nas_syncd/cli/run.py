@@ -1,0 +1,47 @@
+"""``nas-syncd run``: the daemon, in the foreground."""
+
+from __future__ import annotations
+
+import sys
+
+from nas_syncd.cli.call import Call
+from nas_syncd.daemon import run_daemon
+from nas_syncd.logs import configure_logging, is_journal, shutdown_logging
+from nas_syncd.settings import Settings, journal_stream, require_for_run, wants_colour
+
+
+def run_in_foreground(call: Call) -> int:
+    """Run until a signal ends it; return the exit code.
+
+    Raises:
+        ConfigurationError: A setting is wrong, or one that is needed is empty.
+        JournalError: The state directory or the log file cannot be used.
+    """
+    settings = _prepared(call)
+    try:
+        return run_daemon(settings, lambda: _prepared(call))
+    finally:
+        shutdown_logging()
+
+
+def _prepared(call: Call) -> Settings:
+    """Read the settings, and let the log follow them; at a reload once more.
+
+    Raises:
+        ConfigurationError: They are wrong; the log stays as it is.
+        JournalError: The log file cannot be opened; likewise.
+    """
+    settings = call.settings()
+    require_for_run(settings)
+    _log_as(settings)
+    return settings
+
+
+def _log_as(settings: Settings) -> None:
+    configure_logging(
+        settings.log_level,
+        settings.log_format,
+        settings.log_file,
+        journald=is_journal(sys.stderr, journal_stream()),
+        colour=wants_colour(),
+    )
