@@ -1,0 +1,676 @@
+"""The copy. Whatever fails, and wherever: the complete document or no trace of it.
+
+The copier runs in this process, on a real folder; :class:`FaultyCalls` lets any of its system
+calls fail, before it is done or after (a server whose answer is lost).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import threading
+from itertools import count
+
+import pytest
+
+from nas_syncd.copier import BLOCK_BYTES, FLUSH_FIRST_BYTES, Copier
+from nas_syncd.errors import (
+    NasDeniedError,
+    NasDownError,
+    NasFullError,
+    PlaceBusyError,
+    PlaceDeniedError,
+    PlaceTakenError,
+    SourceChangedError,
+    SourceMissingError,
+    SourceRefusedError,
+    SyncError,
+    VerifyError,
+)
+from tests.helpers import (
+    FaultyCalls,
+    an_order,
+    copier_for,
+    fail,
+    files_below,
+    nfd,
+    no_step,
+    open_descriptors,
+    tree_at,
+    version_at,
+)
+
+CONTENT = b"the document's bytes"
+SHA = hashlib.sha256(CONTENT).hexdigest()
+PLACE = "2024/01/factures/a.pdf"
+SECOND = "2024/01/factures/a-7.pdf"
+THIRD = f"2024/01/factures/a-7-{SHA[:12]}.pdf"
+MODES = pytest.mark.parametrize("claims", [False, True], ids=["exclusive rename", "claims"])
+
+
+@pytest.fixture
+def uploads(tmp_path):
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    (folder / "a.pdf").write_bytes(CONTENT)
+    return folder
+
+
+@pytest.fixture
+def nas(tmp_path):
+    folder = tmp_path / "nas"
+    folder.mkdir()
+    return folder
+
+
+def put(nas, place, content=CONTENT):
+    path = nas / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def copy(nas, order, calls=None, *, claims=False):
+    with tree_at(nas, calls, claims=claims) as tree:
+        return copier_for(tree, order).copy()
+
+
+def identity(path):
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns, path.read_bytes()
+
+
+# -- the ordinary -----------------------------------------------------------------------------
+
+
+@MODES
+@pytest.mark.parametrize("size", [0, 1, BLOCK_BYTES, BLOCK_BYTES + 1])
+def test_the_bytes_arrive_and_nothing_else(uploads, nas, size, claims):
+    content = os.urandom(size)
+    (uploads / "a.pdf").write_bytes(content)
+
+    copied = copy(nas, an_order(uploads), claims=claims)
+
+    assert files_below(nas) == {PLACE: content}
+    assert copied.destination == PLACE
+    assert copied.sha256 == hashlib.sha256(content).hexdigest()
+    assert copied.version == version_at(uploads / "a.pdf")
+    assert not copied.adopted
+
+
+def test_the_family_can_read_it(uploads, nas):
+    umask = os.umask(0o022)
+    try:
+        copy(nas, an_order(uploads))
+    finally:
+        os.umask(umask)
+
+    assert (nas / PLACE).stat().st_mode & 0o777 == 0o644
+    assert (nas / PLACE).parent.stat().st_mode & 0o777 == 0o755
+
+
+def test_the_source_is_only_read(uploads, nas):
+    before = (identity(uploads / "a.pdf"), uploads.stat().st_mtime_ns)
+
+    copy(nas, an_order(uploads))
+
+    assert (identity(uploads / "a.pdf"), uploads.stat().st_mtime_ns) == before
+
+
+def test_bytes_are_flushed_and_read_back_with_the_cache_dropped_before_the_rename(uploads, nas):
+    calls = FaultyCalls()
+    copy(nas, an_order(uploads), calls)
+    wrote = len(calls.log) - 1 - calls.log[::-1].index("write")
+
+    after = [op for op in calls.log[wrote:] if op not in ("fstat", "seek", "open", "mkdir")]
+
+    assert after[:6] == ["write", "fsync", "drop_cache", "read", "close", "rename_exclusive"]
+
+
+def test_a_big_file_is_flushed_in_steps_and_its_progress_told(uploads, nas):
+    content = os.urandom(FLUSH_FIRST_BYTES + 2 * BLOCK_BYTES)
+    (uploads / "a.pdf").write_bytes(content)
+    calls, told = FaultyCalls(), []
+    with tree_at(nas, calls) as tree:
+        Copier(tree, an_order(uploads), no_step, lambda *at: told.append(at)).copy()
+
+    before_the_end = calls.log[: len(calls.log) - 1 - calls.log[::-1].index("write")]
+    made_folders = before_the_end.count("mkdir")
+    assert before_the_end.count("fsync") > made_folders
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (2 * len(content), 2 * len(content))
+    assert (nas / PLACE).read_bytes() == content
+
+
+# -- every step, every errno ------------------------------------------------------------------
+
+ERRNOS = ["ENOSPC", "EDQUOT", "EIO", "EACCES", "EROFS", "ESTALE", "EHOSTDOWN", "EINVAL", "EXDEV"]
+
+
+def with_a_stranger(nas):
+    """A NAS on which somebody else's file lies already, in a folder that we need."""
+    put(nas, "2024/theirs", b"a stranger's")
+    return nas / "2024/theirs"
+
+
+def at_step(at, number, *, for_good=False):
+    """The call of that number fails (and *for_good* every one after it)."""
+
+    def strike(now: int, _op: str) -> OSError | None:
+        struck = now >= at if for_good else now == at
+        return OSError(number, os.strerror(number)) if struck else None
+
+    return strike
+
+
+def steps_of_a_copy(uploads, nas, claims):
+    with_a_stranger(nas)
+    calls = FaultyCalls()
+    copy(nas, an_order(uploads), calls, claims=claims)
+    return calls.log
+
+
+@MODES
+@pytest.mark.parametrize("late", [False, True], ids=["not done", "done but told otherwise"])
+@pytest.mark.parametrize("name", ERRNOS)
+def test_whichever_step_fails_there_is_the_complete_document_or_no_trace(
+    uploads, tmp_path, name, late, claims
+):
+    number = getattr(errno, name)
+    (tmp_path / "clean").mkdir()
+    steps = steps_of_a_copy(uploads, tmp_path / "clean", claims)
+    failed = 0
+    before = open_descriptors()
+    for at in range(len(steps)):
+        nas = tmp_path / f"nas-{at}"
+        nas.mkdir()
+        stranger = with_a_stranger(nas)
+        as_it_was = identity(stranger)
+        struck = FaultyCalls(at_step(at, number), late=late)
+        error = None
+        try:
+            copied = copy(nas, an_order(uploads), struck, claims=claims)
+        except SyncError as trouble:
+            error = trouble
+            failed += 1
+
+        told = f"{name} at step {at} ({struck.log[at]})"
+        assert identity(stranger) == as_it_was, told
+        found = files_below(nas)
+        del found["2024/theirs"]
+        if steps[at] == "unlink" or (late and steps[at] == "open"):  # a claim that goes stale
+            found = {p: c for p, c in found.items() if not p.startswith(".nas-syncd-claims/")}
+        assert found in ({}, {PLACE: CONTENT}), told
+        if error is None:
+            assert found == {copied.destination: CONTENT}, told
+    assert failed > 0
+    assert open_descriptors() == before
+
+
+@MODES
+def test_a_nas_that_goes_away_at_any_step_keeps_whole_documents_only(uploads, tmp_path, claims):
+    """From that step on nothing works, not even the removing: only our temp files may stay."""
+    (tmp_path / "clean").mkdir()
+    for at in range(len(steps_of_a_copy(uploads, tmp_path / "clean", claims))):
+        nas = tmp_path / f"nas-{at}"
+        nas.mkdir()
+        with_a_stranger(nas)
+        gone = FaultyCalls(at_step(at, errno.EIO, for_good=True))
+        try:
+            copied = copy(nas, an_order(uploads), gone, claims=claims)
+        except SyncError:
+            copied = None
+        found = {p: c for p, c in files_below(nas).items() if not p.startswith(".nas-syncd-")}
+        assert found.pop("2024/theirs") == b"a stranger's"
+        assert found in ({}, {PLACE: CONTENT})
+        assert copied is None or found
+
+        again = copy(nas, an_order(uploads, stale=[".nas-syncd-tmp/inst/7/.nas-syncd-run-7.part"]))
+        assert (nas / again.destination).read_bytes() == CONTENT
+        left = [p for p in files_below(nas) if p.startswith(".nas-syncd-tmp")]
+        assert left == []
+
+
+@pytest.mark.parametrize(
+    ("op", "name", "kind"),
+    [
+        ("write", "ENOSPC", NasFullError),
+        ("write", "EDQUOT", NasFullError),
+        ("fsync", "ENOSPC", NasFullError),
+        ("close", "ENOSPC", NasFullError),
+        ("close", "EIO", NasDownError),
+        ("read", "EIO", NasDownError),
+        ("open", "EACCES", NasDeniedError),
+        ("rename_exclusive", "EACCES", PlaceDeniedError),
+    ],
+)
+def test_an_error_is_told_as_what_it_means(uploads, nas, op, name, kind):
+    with tree_at(nas, FaultyCalls()) as tree:
+        order = an_order(uploads)
+        tree.folder("2024/01/factures", no_step)
+        tree.folder(order.temp_folder, no_step, own=True)
+        tree.calls = FaultyCalls(fail(op, number=getattr(errno, name)))
+        with pytest.raises(SyncError) as caught:
+            copier_for(tree, order).copy()
+
+    assert type(caught.value) is kind
+    assert files_below(nas) == {}
+
+
+def test_short_writes_are_gone_on_with(uploads, nas):
+    class Short(FaultyCalls):
+        def write(self, fd, data):
+            return os.write(fd, data[:3])
+
+    copy(nas, an_order(uploads), Short())
+
+    assert files_below(nas) == {PLACE: CONTENT}
+
+
+def test_a_write_that_takes_nothing_is_an_error_not_a_loop(uploads, nas):
+    class Stuck(FaultyCalls):
+        def write(self, fd, data):  # noqa: ARG002 - the signature is the real one's
+            return 0
+
+    with pytest.raises(NasDownError):
+        copy(nas, an_order(uploads), Stuck())
+
+    assert files_below(nas) == {}
+
+
+# -- what the NAS gives back --------------------------------------------------------------------
+
+
+class Corrupting(FaultyCalls):
+    """A NAS that stores something else, in one of several ways."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    def write(self, fd, data):
+        if self.how == "flips a bit":
+            os.write(fd, bytes([data[0] ^ 1]) + bytes(data[1:]))
+        elif self.how == "drops the end":
+            os.write(fd, data[:-1])
+        elif self.how == "writes zeros":
+            os.write(fd, bytes(len(data)))
+        elif self.how == "adds a byte":
+            os.write(fd, bytes(data) + b"x")
+        elif self.how != "takes nothing":
+            return super().write(fd, data)
+        return len(data)
+
+    def read(self, fd, size):
+        data = super().read(fd, size)
+        if data and self.how == "reads a flipped bit":
+            return data[:-1] + bytes([data[-1] ^ 128])
+        return b"" if self.how == "reads nothing" else data
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("flips a bit", "drops the end", "writes zeros", "adds a byte", "takes nothing"),
+        *("reads a flipped bit", "reads nothing"),
+    ],
+)
+def test_bytes_that_do_not_come_back_as_they_were_are_never_filed(uploads, nas, how):
+    with pytest.raises(VerifyError):
+        copy(nas, an_order(uploads), Corrupting(how))
+
+    assert files_below(nas) == {}
+
+
+# -- the source -------------------------------------------------------------------------------
+
+
+class Meanwhile(FaultyCalls):
+    """Something happens just before a call of a kind, once (or so many times)."""
+
+    def __init__(self, op, act, times=1):
+        self.left = times
+
+        def strike(_number, called):
+            if called == op and self.left > 0:
+                self.left -= 1
+                act()
+
+        super().__init__(strike)
+
+
+@pytest.mark.parametrize("change", ["grows", "shrinks", "rewritten", "truncated and rewritten"])
+def test_a_source_that_changes_during_the_copy_is_not_filed(uploads, nas, change):
+    path = uploads / "a.pdf"
+
+    def act():
+        if change == "grows":
+            with path.open("ab") as file:
+                file.write(b"more")
+        elif change == "shrinks":
+            os.truncate(path, 3)
+        elif change == "rewritten":
+            with path.open("r+b") as file:
+                file.write(b"T")
+            os.utime(path, ns=(1, 1))
+        else:
+            path.write_bytes(CONTENT.upper())
+            os.utime(path, ns=(2, 2))
+
+    with pytest.raises(SourceChangedError):
+        copy(nas, an_order(uploads), Meanwhile("write", act))
+
+    assert files_below(nas) == {}
+
+
+def test_another_version_than_the_one_decided_on_is_not_copied(uploads, nas):
+    decided = version_at(uploads / "a.pdf")
+    (uploads / "b").write_bytes(CONTENT)
+    os.replace(uploads / "b", uploads / "a.pdf")
+
+    with pytest.raises(SourceChangedError):
+        copy(nas, an_order(uploads, version=decided))
+
+    assert files_below(nas) == {}
+
+
+def test_a_source_deleted_during_the_copy_is_copied_whole(uploads, nas):
+    copy(nas, an_order(uploads), Meanwhile("write", (uploads / "a.pdf").unlink))
+
+    assert files_below(nas) == {PLACE: CONTENT}
+
+
+@pytest.mark.parametrize(
+    ("relative", "kind"), [("none", SourceMissingError), ("../nas/x", SourceRefusedError)]
+)
+def test_without_a_source_nothing_is_made_on_the_nas(uploads, nas, relative, kind):
+    with pytest.raises(kind):
+        copy(nas, an_order(uploads, relative))
+
+    assert list(nas.iterdir()) == []
+
+
+def test_a_source_that_changes_while_it_is_compared_adopts_nothing(uploads, nas):
+    put(nas, PLACE)
+
+    def act():
+        (uploads / "a.pdf").write_bytes(b"another version....."[: len(CONTENT)])
+        os.utime(uploads / "a.pdf", ns=(1, 1))
+
+    with pytest.raises(SourceChangedError):
+        copy(nas, an_order(uploads), Meanwhile("lstat", act))
+
+    assert files_below(nas) == {PLACE: CONTENT}
+
+
+# -- what stands there already ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", [PLACE, PLACE.upper(), "2024/01/Factures/A.PDF"])
+def test_the_same_bytes_are_adopted_and_not_written(uploads, nas, place):
+    if place == PLACE.upper():
+        place = "2024/01/factures/A.PDF"
+    path = put(nas, place)
+    before, calls = identity(path), FaultyCalls()
+
+    copied = copy(nas, an_order(uploads), calls)
+
+    assert copied.adopted
+    assert copied.destination == place
+    assert copied.sha256 == SHA
+    assert identity(path) == before
+    assert not {"write", "rename", "rename_exclusive", "mkdir"} & set(calls.log)
+    assert files_below(nas) == {place: CONTENT}
+
+
+def test_adopting_drops_the_cache_before_it_reads(uploads, nas):
+    put(nas, PLACE)
+    calls = FaultyCalls()
+    copy(nas, an_order(uploads), calls)
+
+    assert calls.log.index("drop_cache") < calls.log.index("read")
+
+
+@MODES
+@pytest.mark.parametrize(
+    "there", [b"", b"other", CONTENT[:-1] + b"!"], ids=["empty", "shorter", "as long"]
+)
+def test_other_bytes_stay_and_the_next_name_is_taken(uploads, nas, there, claims):
+    stranger = put(nas, PLACE, there)
+    before = identity(stranger)
+
+    copied = copy(nas, an_order(uploads), claims=claims)
+
+    assert copied.destination == SECOND
+    assert identity(stranger) == before
+    assert files_below(nas) == {PLACE: there, SECOND: CONTENT}
+
+
+def test_the_third_name_holds_the_digest(uploads, nas):
+    put(nas, PLACE, b"1")
+    put(nas, SECOND, b"2")
+
+    assert copy(nas, an_order(uploads)).destination == THIRD
+    assert (nas / THIRD).read_bytes() == CONTENT
+
+
+def test_a_copy_that_stands_at_a_later_name_is_found(uploads, nas):
+    put(nas, PLACE, b"1")
+    put(nas, SECOND, CONTENT)
+
+    copied = copy(nas, an_order(uploads))
+
+    assert (copied.destination, copied.adopted) == (SECOND, True)
+
+
+def test_when_all_names_are_taken_nothing_is_replaced_and_nothing_is_left(uploads, nas):
+    for place in (PLACE, SECOND, THIRD):
+        put(nas, place, place.encode())
+    before = files_below(nas)
+
+    with pytest.raises(PlaceTakenError):
+        copy(nas, an_order(uploads))
+
+    assert files_below(nas) == before
+
+
+@MODES
+@pytest.mark.parametrize("there", ["A.pdf", "a.PDF"])
+def test_a_name_that_differs_in_case_only_is_the_same_place(uploads, nas, there, claims):
+    """Also on a file system where it is another name: the NAS may be moved to one where not."""
+    put(nas, f"2024/01/factures/{there}", b"other")
+
+    assert copy(nas, an_order(uploads), claims=claims).destination == SECOND
+
+
+@MODES
+def test_a_name_that_differs_in_composition_only_is_the_same_place(uploads, nas, claims):
+    (uploads / "été.pdf").write_bytes(CONTENT)
+    put(nas, f"2024/01/factures/{nfd('été.pdf')}", b"other")
+
+    copied = copy(nas, an_order(uploads, "été.pdf"), claims=claims)
+
+    assert copied.destination == "2024/01/factures/été-7.pdf"
+
+
+@pytest.mark.parametrize("kind", ["folder", "link to the same bytes", "fifo", "dangling link"])
+def test_what_is_no_file_is_nobodys_copy(uploads, nas, kind):
+    place = nas / PLACE
+    place.parent.mkdir(parents=True)
+    if kind == "folder":
+        place.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(uploads / ("a.pdf" if kind == "link to the same bytes" else "none"))
+
+    copied = copy(nas, an_order(uploads))
+
+    assert copied.destination == SECOND
+    assert not copied.adopted
+
+
+@MODES
+@pytest.mark.parametrize("same", [True, False])
+def test_a_file_that_appears_just_before_the_rename_is_not_replaced(uploads, nas, same, claims):
+    theirs = CONTENT if same else b"somebody else's"
+    op = "rename" if claims else "rename_exclusive"
+    if claims:
+        op = "listdir"
+
+    def act():
+        if (nas / "2024/01/factures").is_dir():
+            put(nas, PLACE, theirs)
+
+    copied = copy(nas, an_order(uploads), Meanwhile(op, act, times=9), claims=claims)
+
+    assert (nas / PLACE).read_bytes() == theirs
+    assert copied.destination == (PLACE if same else SECOND)
+    assert copied.adopted is same
+    assert not [p for p in files_below(nas) if p.startswith(".nas-syncd")]
+
+
+def test_a_file_that_vanishes_while_it_is_compared_is_no_trouble(uploads, nas):
+    path = put(nas, PLACE)
+
+    copied = copy(nas, an_order(uploads), Meanwhile("lstat", path.unlink))
+
+    assert (nas / copied.destination).read_bytes() == CONTENT
+
+
+# -- folders under us ---------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_removed_under_us_is_made_again(uploads, nas):
+    folder = nas / "2024/01/factures"
+
+    copied = copy(nas, an_order(uploads), Meanwhile("rename_exclusive", folder.rmdir))
+
+    assert copied.destination == PLACE
+    assert files_below(nas) == {PLACE: CONTENT}
+
+
+def test_a_folder_that_is_removed_again_and_again_is_the_mounts_trouble(uploads, nas):
+    folder = nas / "2024/01/factures"
+
+    with pytest.raises(NasDownError):
+        copy(nas, an_order(uploads), Meanwhile("rename_exclusive", folder.rmdir, times=9))
+
+    assert files_below(nas) == {}
+
+
+# -- earlier goes -----------------------------------------------------------------------------
+
+
+def test_temp_files_of_earlier_goes_are_removed_and_no_others(uploads, nas):
+    mine = ".nas-syncd-tmp/inst/7/.nas-syncd-dead-1.part"
+    other = ".nas-syncd-tmp/inst/7/.nas-syncd-dead-2.part"
+    put(nas, mine)
+    put(nas, other)
+
+    copy(nas, an_order(uploads, stale=[mine, ".nas-syncd-tmp/inst/3/.nas-syncd-none.part"]))
+
+    assert set(files_below(nas)) == {PLACE, other}
+
+
+def test_an_earlier_go_that_came_through_late_is_adopted_where_it_is(uploads, nas):
+    earlier = put(nas, "2023/12/autres/a.pdf")
+    before = identity(earlier)
+
+    copied = copy(nas, an_order(uploads, adopt_only=["2023/12/autres/a.pdf"]))
+
+    assert copied.destination == "2023/12/autres/a.pdf"
+    assert copied.adopted
+    assert identity(earlier) == before
+    assert files_below(nas) == {"2023/12/autres/a.pdf": CONTENT}
+
+
+@pytest.mark.parametrize("there", [None, b"other"], ids=["nothing there", "other bytes"])
+def test_an_earlier_place_is_never_written_to(uploads, nas, there):
+    if there:
+        put(nas, "2023/12/autres/a.pdf", there)
+
+    copied = copy(nas, an_order(uploads, adopt_only=["2023/12/autres/a.pdf"]))
+
+    assert copied.destination == PLACE
+    assert (nas / "2023").exists() is (there is not None)
+
+
+# -- only looking -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_finding_writes_nothing(uploads, nas, there):
+    if there:
+        put(nas, PLACE)
+    before = files_below(nas)
+    calls = FaultyCalls()
+    with tree_at(nas, calls) as tree:
+        order = an_order(uploads, candidates=(), adopt_only=(PLACE, SECOND))
+        found = copier_for(tree, order).find()
+
+    assert (found is not None) is there
+    assert files_below(nas) == before
+    assert not {"write", "mkdir", "unlink", "rename", "rename_exclusive"} & set(calls.log)
+
+
+# -- two at once ------------------------------------------------------------------------------
+
+
+def race(nas, orders, *, claims):
+    """Copy all *orders* at once, each through a root of its own, as two hosts would."""
+    barrier, results = threading.Barrier(len(orders)), [None] * len(orders)
+
+    def go(number, order):
+        barrier.wait()
+        for attempt in count():
+            try:
+                fresh = order._replace(temp=f".nas-syncd-{number}-{attempt}.part")
+                results[number] = copy(nas, fresh, claims=claims)
+                return
+            except PlaceBusyError:
+                assert attempt < 200
+
+    threads = [threading.Thread(target=go, args=item) for item in enumerate(orders)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert None not in results
+    return results
+
+
+@MODES
+def test_two_documents_that_race_for_one_name_both_arrive_whole(uploads, tmp_path, claims):
+    contents = {}
+    for id_ in ("1", "2", "3"):
+        (uploads / f"u{id_}").mkdir()
+        contents[id_] = id_.encode() * 1000
+        (uploads / f"u{id_}" / "scan.pdf").write_bytes(contents[id_])
+    for number in range(8):
+        nas = tmp_path / f"race-{number}"
+        nas.mkdir()
+
+        results = race(
+            nas, [an_order(uploads, f"u{i}/scan.pdf", i) for i in contents], claims=claims
+        )
+
+        assert len({r.destination for r in results}) == 3
+        found = files_below(nas)
+        for id_, result in zip(contents, results, strict=True):
+            assert found.pop(result.destination) == contents[id_]
+        assert found == {}
+
+
+@MODES
+def test_one_document_that_two_programs_copy_at_once_is_there_once(uploads, tmp_path, claims):
+    for number in range(8):
+        nas = tmp_path / f"race-{number}"
+        nas.mkdir()
+
+        results = race(nas, [an_order(uploads), an_order(uploads)], claims=claims)
+
+        assert {r.destination for r in results} == {PLACE}
+        assert sorted(r.adopted for r in results) == [False, True]
+        assert files_below(nas) == {PLACE: CONTENT}

@@ -1,0 +1,688 @@
+"""Our own memory: what may follow what, what lasts, who is alive. Real files and processes."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import itertools
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nas_syncd.errors import JournalError, StateDirectoryBusyError
+from nas_syncd.journal import DaemonLock, Journal, Runs
+from nas_syncd.journal.schema import VERSIONS
+from nas_syncd.journal.store import FILE_NAME, LEGAL
+from nas_syncd.models import Identity, Intent, Reason, Scope, SourceVersion, State
+from tests.helpers import SCOPE, Clock, a_document, a_receipt
+
+PROJECT = Path(__file__).resolve().parents[1]
+DOCUMENT = a_document("7")
+REASON = Reason("copy.verify", {"path": "a", "n": 3})
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def journal(tmp_path, clock):
+    journal = Journal(tmp_path / "state", now=clock)
+    yield journal
+    journal.close()
+
+
+def an_intent(run="r" * 16, nas="nas-1", temp=".nas-syncd-tmp/i/0/t.part", at=None):
+    return Intent(run, nas, temp, ("2024/01/factures/7.pdf", "b"), at or Clock().time)
+
+
+def bring_to(journal, document, state):
+    """Go a legal way to *state*."""
+    if state is State.COPYING:
+        journal.begin([(document, "7.pdf", an_intent())], SCOPE)
+    elif state in (State.COPIED, State.MARKING, State.SYNCED):
+        journal.receive([(document, "7.pdf", a_receipt(document), "t.part")])
+        if state is not State.COPIED:
+            journal.note(SCOPE, document, state)
+    else:
+        journal.note(SCOPE, document, state, REASON)
+
+
+def in_another_process(code, *arguments, **more):
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        **more,
+    )
+
+
+def say(process, word=""):
+    """Read a line of its output."""
+    line = process.stdout.readline().strip()
+    assert line, f"it ended with {process.wait(10)}"
+    return line
+
+
+# -- states -----------------------------------------------------------------------------------
+
+NOTED = sorted(set(State) - {State.COPYING})
+
+
+@pytest.mark.parametrize(("was", "state"), list(itertools.product(sorted(State), NOTED)))
+def test_only_legal_moves_are_made_and_the_others_change_nothing(journal, was, state):
+    bring_to(journal, DOCUMENT, was)
+    before = journal.entry(SCOPE, "7")
+    told = len(journal.history(SCOPE, "7"))
+
+    if state in LEGAL[was]:
+        journal.note(SCOPE, DOCUMENT, state, REASON)
+        assert journal.entry(SCOPE, "7").state is state
+    else:
+        with pytest.raises(JournalError, match="cannot become"):
+            journal.note(SCOPE, DOCUMENT, state, REASON)
+        assert journal.entry(SCOPE, "7") == before
+        assert len(journal.history(SCOPE, "7")) == told
+
+
+def test_no_way_leads_to_synced_but_through_a_receipt():
+    receipts = {State.COPIED, State.MARKING, State.SYNCED}
+
+    assert {was for was in State if State.SYNCED in LEGAL[was]} == receipts
+    assert {was for was in State if State.MARKING in LEGAL[was]} <= receipts
+    assert set(LEGAL) == set(State)
+
+
+def test_one_illegal_move_among_many_undoes_them_all(journal):
+    other = a_document("8")
+    bring_to(journal, DOCUMENT, State.COPIED)
+
+    with pytest.raises(JournalError):
+        journal.note_all(
+            SCOPE,
+            [
+                (DOCUMENT, State.SYNCED, None, None),
+                (other, State.WAITING, None, None),
+                (other, State.SYNCED, None, None),
+            ],
+        )
+
+    assert journal.entry(SCOPE, "7").state is State.COPIED
+
+
+def test_since_is_when_this_state_with_this_reason_began(journal, clock):
+    began = clock.time
+    journal.note(SCOPE, DOCUMENT, State.WAITING, Reason("wait.no_file"))
+    clock.pass_by(60)
+    journal.note(SCOPE, DOCUMENT, State.WAITING, Reason("wait.no_file"))
+    same = journal.entry(SCOPE, "7")
+    clock.pass_by(60)
+    journal.note(SCOPE, DOCUMENT, State.WAITING, Reason("wait.settling"))
+    other = journal.entry(SCOPE, "7")
+
+    assert (same.since, same.first_seen) == (began, began)
+    assert (other.since, other.first_seen) == (began + dt.timedelta(seconds=120), began)
+    assert [row["code"] for row in journal.history(SCOPE, "7")] == ["wait.settling", "wait.no_file"]
+
+
+def test_reasons_come_back_with_what_fills_their_blanks(journal):
+    reason = Reason("x", {"name": "é\udce9\n", "n": 3, "none": None, "when": Clock().time})
+    journal.note(SCOPE, DOCUMENT, State.WAITING, reason)
+
+    back = journal.entry(SCOPE, "7").reason
+    assert back.code == "x"
+    assert back.params == {**reason.params, "when": str(Clock().time)}
+
+
+def test_attempts_are_counted_kept_and_cleared(journal, clock):
+    until = clock.time + dt.timedelta(seconds=9)
+    for _ in range(3):
+        journal.note(SCOPE, DOCUMENT, State.FAILED, REASON, failed=True, next_attempt=until)
+    journal.note(SCOPE, DOCUMENT, State.WAITING, Reason("wait.mount"))
+    assert journal.entry(SCOPE, "7").attempts == 3
+
+    journal.note(SCOPE, DOCUMENT, State.FAILED, REASON, next_attempt=until)
+    assert journal.entry(SCOPE, "7").next_attempt == until
+    journal.retry_now(SCOPE, ["7"])
+    entry = journal.entry(SCOPE, "7")
+    assert (entry.attempts, entry.next_attempt) == (0, None)
+
+
+# -- receipts ---------------------------------------------------------------------------------
+
+
+def test_a_receipt_comes_back_as_it_was(journal):
+    receipt = a_receipt(DOCUMENT)
+    journal.receive([(DOCUMENT, "7.pdf", receipt, "t.part")])
+
+    entry = journal.entry(SCOPE, "7")
+    assert entry.receipt == receipt
+    assert entry.state is State.COPIED
+    assert entry.young
+    assert entry.intent is None
+
+
+@pytest.mark.parametrize("number", [2**62, -1, 0])
+def test_versions_of_any_size_are_kept(journal, number):
+    version = SourceVersion(abs(number), number, abs(number))
+    journal.receive([(DOCUMENT, "7.pdf", a_receipt(DOCUMENT, version=version), None)])
+
+    assert journal.entry(SCOPE, "7").receipt.version == version
+
+
+def test_receipts_are_flushed_before_the_call_returns(journal):
+    """``synchronous=FULL`` is what SQLite calls it; other rows may be lost with the power."""
+    statements: list[str] = []
+    journal._db.set_trace_callback(statements.append)
+    journal.receive([(DOCUMENT, "7.pdf", a_receipt(DOCUMENT), None)])
+    with_receipt = next(s for s in statements if "synchronous" in s)
+    begin = statements.index("BEGIN IMMEDIATE")
+    statements.clear()
+    journal.note(SCOPE, DOCUMENT, State.MARKING)
+    journal._db.set_trace_callback(None)
+
+    assert with_receipt == "PRAGMA synchronous=FULL"
+    assert begin == 1
+    assert "PRAGMA synchronous=NORMAL" in statements
+
+
+def test_a_receipt_survives_the_death_of_the_process(tmp_path):
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from nas_syncd.journal import Journal\n"
+        "from tests.helpers import *\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "document = a_document('7')\n"
+        "journal.receive([(document, '7.pdf', a_receipt(document), 't.part')])\n"
+        "print('kept', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with in_another_process(code, tmp_path) as process:
+        assert say(process) == "kept"
+        process.kill()
+
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        assert journal.entries(SCOPE, ["7"])["7"].receipt == a_receipt(DOCUMENT)
+
+
+def test_a_receipt_that_is_forgotten_leaves_the_place_to_its_document(journal):
+    bring_to(journal, DOCUMENT, State.SYNCED)
+
+    journal.forget_receipt(SCOPE, DOCUMENT, Reason("unmark.vanished"))
+
+    entry = journal.entry(SCOPE, "7")
+    assert (entry.state, entry.young) == (State.WAITING, False)
+    assert State.SYNCED not in LEGAL[entry.state]
+    owners = journal.owners("nas-1", ["2024/01/factures/7.pdf"])
+    assert [owner.id for owner in owners.values()] == ["7"]
+    assert journal.versions(SCOPE, "nas-1", ["7.pdf"]) == {}
+
+
+def test_only_what_is_marked_on_this_nas_counts_as_known_version(journal):
+    bring_to(journal, DOCUMENT, State.COPIED)
+    assert journal.versions(SCOPE, "nas-1", ["7.pdf"]) == {}
+    journal.note(SCOPE, DOCUMENT, State.SYNCED)
+
+    assert journal.versions(SCOPE, "nas-1", ["7.pdf", "8.pdf"]) == {
+        "7.pdf": a_receipt(DOCUMENT).version
+    }
+    assert journal.versions(SCOPE, "nas-2", ["7.pdf"]) == {}
+    assert journal.versions(SCOPE, None, ["7.pdf"]) == {}
+    assert journal.versions(Scope("other", "documents"), "nas-1", ["7.pdf"]) == {}
+
+
+# -- ids, scopes and places -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", sorted(State))
+def test_an_id_that_is_used_again_starts_over(journal, clock, state):
+    bring_to(journal, DOCUMENT, state)
+    clock.pass_by(100)
+    again = a_document("7", file_path="/app/uploads/new.pdf")
+
+    journal.note(SCOPE, again, State.WAITING, Reason("wait.no_file"))
+
+    entry = journal.entry(SCOPE, "7")
+    assert entry.file_path == "/app/uploads/new.pdf"
+    assert entry.first_seen == clock.time
+    assert (entry.receipt, entry.intent, entry.attempts) == (None, None, 0)
+    assert journal.history(SCOPE, "7")[1]["code"] == "gone.replaced"
+
+
+def test_what_the_old_one_filed_stays_its_own(journal):
+    bring_to(journal, DOCUMENT, State.SYNCED)
+    journal.note(SCOPE, a_document("7", file_path="/app/uploads/new.pdf"), State.WAITING)
+
+    (owner,) = journal.owners("nas-1", ["2024/01/factures/7.pdf"]).values()
+    assert owner == (SCOPE, "7", DOCUMENT.file_path)
+
+
+def test_documents_of_two_databases_have_nothing_to_do_with_each_other(journal):
+    elsewhere = Scope("postgresql://h:5432/x", "documents")
+    bring_to(journal, DOCUMENT, State.SYNCED)
+
+    assert journal.entry(elsewhere, "7") is None
+    assert journal.tally(elsewhere, "nas-1").proven == 0
+    assert journal.tally(SCOPE, "nas-1").proven == 1
+    assert journal.tally(SCOPE, "nas-2").proven == 0
+
+
+def test_a_place_is_found_in_any_case_and_composition(journal):
+    receipt = a_receipt(DOCUMENT, destination="2024/01/factures/Été.PDF")
+    journal.receive([(DOCUMENT, "7.pdf", receipt, None)])
+
+    assert journal.owners("nas-1", ["2024/01/Factures/e\u0301te\u0301.pdf"])
+    assert not journal.owners("nas-2", ["2024/01/factures/Été.PDF"])
+
+
+def test_a_place_belongs_to_one_document(journal):
+    """Two programs may have verified the same file at once: the first one's receipt counts."""
+    other = a_document("8")
+    receipt = a_receipt(DOCUMENT)
+    assert journal.receive([(DOCUMENT, "7.pdf", receipt, None)]) == set()
+    theirs = a_receipt(other, destination=receipt.destination.upper())
+
+    assert journal.receive([(other, "8.pdf", theirs, None)]) == {"8"}
+
+    assert journal.entry(SCOPE, "8") is None or journal.entry(SCOPE, "8").receipt is None
+    (owner,) = journal.owners("nas-1", [receipt.destination]).values()
+    assert owner.id == "7"
+
+
+def test_a_document_may_receive_its_own_place_again(journal):
+    bring_to(journal, DOCUMENT, State.SYNCED)
+    fresh = a_receipt(DOCUMENT, sha256="cd" * 32)
+
+    assert journal.receive([(DOCUMENT, "7.pdf", fresh, None)]) == set()
+    assert journal.entry(SCOPE, "7").receipt == fresh
+
+
+@pytest.mark.parametrize("count", [0, 1, 401, 1000])
+def test_any_number_of_documents_can_be_asked_for(journal, count):
+    documents = [a_document(str(n)) for n in range(count)]
+    journal.note_all(SCOPE, [(d, State.WAITING, None, None) for d in documents])
+
+    assert len(journal.entries(SCOPE, [d.id for d in documents] + ["none"])) == count
+
+
+def test_pages_by_state_are_complete_and_end(journal):
+    documents = [a_document(str(n)) for n in range(25)]
+    journal.note_all(SCOPE, [(d, State.FAILED, None, None) for d in documents])
+    seen, after = [], ""
+    while page := journal.in_states(SCOPE, [State.FAILED], after, 10):
+        seen += [entry.id for entry in page]
+        after = page[-1].id
+
+    assert sorted(seen) == sorted(d.id for d in documents)
+    assert len(seen) == 25
+
+
+# -- young receipts and temp files ----------------------------------------------------------------
+
+
+def test_young_receipts_are_found_until_their_second_look(journal, clock):
+    receipt = a_receipt(DOCUMENT, received_at=clock.time)
+    journal.receive([(DOCUMENT, "7.pdf", receipt, "t.part")])
+    later = clock.time + dt.timedelta(seconds=1)
+
+    assert journal.young("nas-1", clock.time, 10) == []
+    assert [e.id for e in journal.young("nas-1", later, 10)] == ["7"]
+    assert journal.young("nas-2", later, 10) == []
+    journal.grown_up(SCOPE, ["7"])
+    assert journal.young("nas-1", later, 10) == []
+    assert journal.by_temp("t.part") is None
+
+
+def test_a_temp_files_document_is_known_and_whether_it_has_a_receipt(journal):
+    intent = an_intent(temp="begun.part")
+    journal.begin([(DOCUMENT, "7.pdf", intent)], SCOPE)
+    begun = journal.by_temp("begun.part")
+    journal.receive([(DOCUMENT, "7.pdf", a_receipt(DOCUMENT), "begun.part")])
+    received = journal.by_temp("begun.part")
+
+    assert begun is not None
+    assert received is not None
+    assert (begun[0].id, begun[1]) == ("7", False)
+    assert (received[0].id, received[1]) == ("7", True)
+    assert journal.by_temp("another.part") is None
+
+
+# -- begin ------------------------------------------------------------------------------------
+
+
+def test_an_intent_is_kept_until_it_is_resolved(journal):
+    intent = an_intent()
+    assert journal.begin([(DOCUMENT, "7.pdf", intent)], SCOPE) == {"7"}
+    assert journal.entry(SCOPE, "7").intent == intent
+
+    journal.note(SCOPE, DOCUMENT, State.WAITING, REASON, keep_intent=True)
+    assert journal.entry(SCOPE, "7").intent == intent
+    journal.note(SCOPE, DOCUMENT, State.WAITING, REASON)
+    assert journal.entry(SCOPE, "7").intent is None
+
+
+def theirs_in_hand(journal, state=State.COPYING):
+    """Another flow has begun to copy the document; return its intent."""
+    intent = an_intent("t" * 16)
+    journal.begin([(DOCUMENT, "7.pdf", intent)], SCOPE, holder="their flow")
+    if state is not State.COPYING:
+        journal.receive([(DOCUMENT, "7.pdf", a_receipt(DOCUMENT), None)])
+        journal.note(SCOPE, DOCUMENT, state, holder="their flow")
+    return intent
+
+
+def test_what_another_living_flow_has_in_hand_is_left_to_it(journal):
+    theirs, other = theirs_in_hand(journal), a_document("8")
+    journal.alive = lambda holder: holder == "their flow"
+    works = [(DOCUMENT, "7.pdf", an_intent()), (other, "8.pdf", an_intent())]
+
+    assert journal.begin(works, SCOPE, holder="mine") == {"8"}
+    assert journal.entry(SCOPE, "7").intent == theirs
+    moves = [(DOCUMENT, State.WAITING, REASON, None), (other, State.WAITING, REASON, None)]
+    assert journal.note_all(SCOPE, moves, holder="mine") == {"8"}
+    assert journal.entry(SCOPE, "7").state is State.COPYING
+
+
+def test_what_a_dead_flow_had_in_hand_is_taken_over(journal):
+    theirs_in_hand(journal)
+    mine = an_intent("m" * 16)
+
+    assert journal.begin([(DOCUMENT, "7.pdf", mine)], SCOPE, holder="mine") == {"7"}
+    assert journal.entry(SCOPE, "7").intent == mine
+
+
+def test_what_a_flow_lets_go_is_free_and_its_intent_is_still_known(journal):
+    intent = theirs_in_hand(journal)
+    journal.alive = lambda _holder: True
+    journal.let_go("their flow")
+
+    assert journal.entry(SCOPE, "7").intent == intent
+    assert journal.begin([(DOCUMENT, "7.pdf", an_intent())], SCOPE, holder="mine") == {"7"}
+
+
+def test_a_flow_may_begin_again_what_it_has_begun(journal):
+    theirs_in_hand(journal)
+    journal.alive = lambda _holder: True
+    again = [(DOCUMENT, "7.pdf", an_intent())]
+
+    assert journal.begin(again, SCOPE, holder="their flow") == {"7"}
+
+
+@pytest.mark.parametrize("state", [State.COPIED, State.MARKING, State.SYNCED])
+def test_what_somebody_brought_further_since_it_was_decided_on_is_not_begun(journal, state):
+    """They have verified it, and have let it go, between our reading and our beginning."""
+    journal.note(SCOPE, DOCUMENT, State.WAITING, REASON)
+    decided_on = {"7": journal.entry(SCOPE, "7")}
+    theirs_in_hand(journal, state)
+    work = [(DOCUMENT, "7.pdf", an_intent())]
+
+    assert journal.begin(work, SCOPE, holder="mine", decided_on=decided_on) == set()
+    as_it_is = {"7": journal.entry(SCOPE, "7")}
+    assert journal.begin(work, SCOPE, holder="mine", decided_on=as_it_is) == {"7"}
+
+
+# -- the file ---------------------------------------------------------------------------------
+
+
+def test_it_is_all_there_after_opening_it_again(tmp_path):
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        bring_to(journal, DOCUMENT, State.SYNCED)
+        journal.remember_identity(Identity("nas-1", "cifs", "//nas/x"))
+        journal.put("live", {"pid": 4})
+        installation = journal.installation
+
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        assert journal.entries(SCOPE, ["7"])["7"].receipt == a_receipt(DOCUMENT)
+        assert journal.identity() == Identity("nas-1", "cifs", "//nas/x")
+        assert journal.get("live") == {"pid": 4}
+        assert journal.get("nothing") is None
+        assert journal.installation == installation
+
+
+def test_nobody_else_may_read_it(tmp_path):
+    with contextlib.closing(Journal(tmp_path / "a" / "state")):
+        assert (tmp_path / "a" / "state").stat().st_mode & 0o777 == 0o700
+        assert (tmp_path / "a" / "state" / FILE_NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_journal_of_a_later_version_is_refused_and_left_as_it_is(tmp_path):
+    Journal(tmp_path).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
+        db.execute(f"PRAGMA user_version={len(VERSIONS) + 1}")
+
+    with pytest.raises(JournalError, match="version"):
+        Journal(tmp_path)
+
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (len(VERSIONS) + 1,)
+
+
+@pytest.mark.parametrize("content", [b"no database at all, but long enough" * 40])
+def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(tmp_path, content):
+    (tmp_path / FILE_NAME).write_bytes(content)
+
+    with pytest.raises(JournalError):
+        Journal(tmp_path)
+
+    assert (tmp_path / FILE_NAME).read_bytes() == content
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(JournalError) as caught:
+        Journal(tmp_path / "file" / "state")
+    assert caught.value.params["path"] == str(tmp_path / "file" / "state")
+
+
+def test_a_migration_that_was_interrupted_is_done_at_the_next_start(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("BEGIN")
+        db.execute("CREATE TABLE meta (x)")  # and the power is gone: never committed
+
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        journal.put("a", 1)
+        assert journal.get("a") == 1
+
+
+# -- several processes --------------------------------------------------------------------------
+
+WRITER = (
+    "import sys\n"
+    "from pathlib import Path\n"
+    "from nas_syncd.journal import Journal\n"
+    "from nas_syncd.models import State\n"
+    "from tests.helpers import *\n"
+    "journal = Journal(Path(sys.argv[1]))\n"
+    "print('ready', flush=True)\n"
+    "sys.stdin.readline()\n"
+    "for number in range(150):\n"
+    "    document = a_document(f'{sys.argv[2]}-{number}')\n"
+    "    journal.note(SCOPE, document, State.WAITING)\n"
+    "    where = f'{sys.argv[2]}/{number}'\n"
+    "    receipt = a_receipt(document, destination=where)\n"
+    "    journal.receive([(document, where, receipt, None)])\n"
+    "    journal.note(SCOPE, document, State.SYNCED)\n"
+    "print('done', flush=True)\n"
+)
+
+
+def test_two_processes_that_write_at_once_lose_nothing(tmp_path):
+    with (
+        in_another_process(WRITER, tmp_path, "one") as one,
+        in_another_process(WRITER, tmp_path, "two") as two,
+    ):
+        for process in (one, two):
+            assert say(process) == "ready"
+        for process in (one, two):
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        for process in (one, two):
+            assert say(process) == "done"
+
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        assert journal.tally(SCOPE, "nas-1").proven == 300
+
+
+def test_a_forked_child_writes_with_a_connection_of_its_own(tmp_path):
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from nas_syncd.journal import Journal\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "journal.put('before', 1)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    for n in range(50): journal.put('child', n)\n"
+        "    os._exit(0 if journal.get('before') == 1 else 1)\n"
+        "for n in range(50): journal.put('parent', n)\n"
+        "print(os.waitpid(child, 0)[1], flush=True)\n"
+    )
+    with in_another_process(code, tmp_path) as process:
+        assert say(process) == "0"
+
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        assert (journal.get("parent"), journal.get("child")) == (49, 49)
+
+
+# -- runs ---------------------------------------------------------------------------------------
+
+RUN = (
+    "import os, sys\n"
+    "from pathlib import Path\n"
+    "from nas_syncd.journal import Runs, DaemonLock\n"
+    "folder = Path(sys.argv[1])\n"
+    "runs = Runs(folder)\n"
+    "lock = DaemonLock(folder)\n"
+    "if len(sys.argv) > 2: lock.acquire()\n"
+    "print(runs.mine, os.getpid(), flush=True)\n"
+    "sys.stdin.read()\n"
+)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    runs = Runs(tmp_path)
+    yield runs
+    runs.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_is_alive_until_its_process_has_ended_however(tmp_path, runs, number):
+    with in_another_process(RUN, tmp_path) as process:
+        theirs = say(process).split()[0]
+        assert runs.alive(theirs)
+        assert runs.alive(runs.mine)
+
+        process.send_signal(number)
+        process.wait(10)
+
+    assert not runs.alive(theirs)
+
+
+def test_an_unknown_run_is_dead(runs):
+    assert not runs.alive("f" * 16)
+
+
+def test_tidying_removes_the_dead_and_keeps_the_living(tmp_path, runs):
+    with in_another_process(RUN, tmp_path) as one, in_another_process(RUN, tmp_path) as two:
+        dead, living = say(one).split()[0], say(two).split()[0]
+        one.kill()
+        one.wait(10)
+
+        runs.tidy()
+
+        left = {path.name for path in (tmp_path / "runs").iterdir()}
+        assert left == {living, runs.mine}
+        assert runs.alive(living)
+        two.kill()
+    assert dead not in left
+
+
+def test_a_run_that_was_closed_leaves_nothing(tmp_path):
+    runs = Runs(tmp_path)
+    runs.close()
+    runs.close()
+
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_forked_worker_does_not_keep_its_parents_run_alive(tmp_path, runs):
+    code = RUN.replace(
+        "sys.stdin.read()",
+        "if os.fork() == 0:\n    print('child', flush=True)\n    sys.stdin.read()\n"
+        "    print('end', flush=True)\n    os._exit(0)\nsys.stdin.read()",
+    )
+    with in_another_process(code, tmp_path) as process:
+        theirs = say(process).split()[0]
+        assert say(process) == "child"
+        process.kill()
+        process.wait(10)
+
+        assert not runs.alive(theirs)
+        process.stdin.close()
+        assert say(process) == "end"
+
+
+# -- the daemon's lock ----------------------------------------------------------------------------
+
+
+def test_a_second_daemon_is_told_the_pid_of_the_first(tmp_path):
+    lock = DaemonLock(tmp_path)
+    assert lock.holder() is None
+    with in_another_process(RUN, tmp_path, "lock") as process:
+        pid = say(process).split()[1]
+
+        with pytest.raises(StateDirectoryBusyError) as caught:
+            lock.acquire()
+        assert caught.value.params["pid"] == pid
+        assert lock.holder() == int(pid)
+        process.kill()
+        process.wait(10)
+
+    assert lock.holder() is None
+    lock.acquire()
+    assert lock.holder() == os.getpid()
+    lock.release()
+    assert lock.holder() is None
+
+
+def test_asking_who_the_daemon_is_does_not_keep_one_from_starting(tmp_path):
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from nas_syncd.journal import DaemonLock\n"
+        "lock = DaemonLock(Path(sys.argv[1]))\n"
+        "print('asking', flush=True)\n"
+        "while True: lock.holder()\n"
+    )
+    (tmp_path / "daemon.lock").touch()
+    with in_another_process(code, tmp_path) as process:
+        assert say(process) == "asking"
+        try:
+            for _ in range(20):
+                lock = DaemonLock(tmp_path)
+                lock.acquire()
+                lock.release()
+        finally:
+            process.kill()
+
+
+def test_history_keeps_what_was_filed(journal):
+    bring_to(journal, DOCUMENT, State.COPIED)
+    journal.note(SCOPE, DOCUMENT, State.SYNCED)
+
+    detail = json.loads(journal.history(SCOPE, "7")[0]["detail"])
+    assert detail["destination"] == "2024/01/factures/7.pdf"
+    assert detail["sha256"] == "ab" * 32
