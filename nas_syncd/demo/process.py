@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any, Self
 import nas_syncd
 from nas_syncd.demo.backend import PREFIX
 from nas_syncd.demo.place import Place
+from nas_syncd.settings import inherited_environment
 
 STOP_SECONDS = 10.0
 """What the daemon promises to need at most after SIGTERM."""
@@ -54,9 +54,8 @@ def _quoted(value: str) -> str:
 
 def environment(place: Place) -> dict[str, str]:
     """Return the children's environment: nothing of it is a setting of ours."""
-    kept = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
     return {
-        **kept,
+        **inherited_environment(*_HANDED_ON),
         "HOME": str(place.scratch),
         "TMPDIR": str(place.scratch),
         "PYTHONPATH": str(Path(nas_syncd.__file__).parent.parent),

@@ -13,12 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.orm import Session
 
 from nas_syncd.documents.trouble import (
     FAILURES,
@@ -31,6 +30,9 @@ from nas_syncd.documents.trouble import (
 )
 from nas_syncd.documents.urls import secrets_of
 from nas_syncd.errors import ConfigurationError, DatabaseUnavailableError
+
+if TYPE_CHECKING:  # the daemon does without the ORM
+    from sqlalchemy.orm import Session
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]

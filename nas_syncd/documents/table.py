@@ -6,13 +6,12 @@ import datetime as dt
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import UnboundExecutionError
-from sqlalchemy.orm import Session
 
 from nas_syncd.documents import marks as marking
 from nas_syncd.documents import statements as sql
@@ -26,6 +25,9 @@ from nas_syncd.documents.urls import driver_url, scope_database, sqlite_path
 from nas_syncd.documents.values import KeyKind, sendable, spellings
 from nas_syncd.errors import ConfigurationError, SchemaError
 from nas_syncd.models import Document, Scope
+
+if TYPE_CHECKING:  # the daemon does without the ORM
+    from sqlalchemy.orm import Session
 
 T = TypeVar("T")
 

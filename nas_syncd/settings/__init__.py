@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nas_syncd.settings.ambient import (
+    inherited_environment,
     journal_stream,
     language_from_environment,
     notify_environment,
@@ -29,6 +30,7 @@ __all__ = [
     "Settings",
     "describe",
     "env_name",
+    "inherited_environment",
     "journal_stream",
     "language_from_environment",
     "load_settings",

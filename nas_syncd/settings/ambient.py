@@ -50,3 +50,8 @@ def notify_environment(environ: Mapping[str, str] | None = None) -> dict[str, st
     environ = os.environ if environ is None else environ
     names = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
     return {name: environ[name] for name in names if name in environ}
+
+
+def inherited_environment(*names: str) -> dict[str, str]:
+    """Return what a child needs of our own environment, for who starts one."""
+    return {name: os.environ[name] for name in names if name in os.environ}
