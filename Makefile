@@ -19,8 +19,8 @@ BIN := $(VENV)/bin
 LOWEST := .venvs/lowest
 LOCKER := .venvs/lock
 
-# What `make demo` hands to `nas-syncd demo`; DEMO_ARGS= lets it run until Ctrl-C.
-DEMO_ARGS ?= --seconds 45
+# What `make demo` hands to `nas-syncd demo`, which ends by itself in any case.
+DEMO_ARGS ?= --seconds 30
 # What pytest gets besides its configuration: `make test PYTEST_ARGS="-n auto -k mount"`.
 PYTEST_ARGS ?= -n auto
 # `make lock UPGRADE=--upgrade` moves to the newest releases; without it the pins are kept.
