@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -175,8 +176,10 @@ class RunningDaemon:
         return sum(one["event"] == event for one in self.events)
 
     def children(self) -> list[int]:
-        found = Path(f"/proc/{self.process.pid}/task")
-        text = "".join((t / "children").read_text() for t in found.iterdir())
+        text = ""
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
+                text += (task / "children").read_text()
         return [int(pid) for pid in text.split()]
 
     def kill(self) -> None:

@@ -205,7 +205,7 @@ def test_whichever_step_fails_there_is_the_complete_document_or_no_trace(
         if error is None:
             assert found == {copied.destination: CONTENT}, told
     assert failed > 0
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 @MODES
