@@ -15,16 +15,18 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
-from nas_syncd import __version__, report
+from nas_syncd import __version__
 from nas_syncd.backlog import Backlog
 from nas_syncd.compose import policy_from, site_from, table_from
 from nas_syncd.errors import ConfigurationError, DatabaseUnavailableError, JournalError
+from nas_syncd.fates import log_fate
 from nas_syncd.flow import Flow
 from nas_syncd.intake import Intake
 from nas_syncd.journal import DaemonLock
+from nas_syncd.live import live_record
 from nas_syncd.logs import Repeater, get_logger
 from nas_syncd.messages import explain, remedy, text
-from nas_syncd.models import Document, Fate, FateKind, MountView, Reason, Source, State
+from nas_syncd.models import Document, Fate, FateKind, MountView, Source, State
 from nas_syncd.sdnotify import Notifier
 from nas_syncd.settings import Settings, notify_environment
 from nas_syncd.settle import Settling
@@ -37,7 +39,6 @@ STOP_SECONDS = 7.0
 DATABASE_RETRY_SECONDS = (1.0, 2.0, 5.0)
 LIVE_SECONDS = 1.0
 WAIT_LOOK_SECONDS = 0.2
-LIVE_LIST = 50
 JOURNAL_RETRY_SECONDS = 2.0
 
 _log = get_logger("nas_syncd.daemon")
@@ -342,91 +343,27 @@ class Daemon:
     # -- telling ----------------------------------------------------------------------------
 
     def _fate(self, fate: Fate) -> None:
-        document = fate.document
-        about: dict[str, object] = {"document_id": document.id, "path": document.file_path}
-        if document.original_name:
-            about["name"] = document.original_name
-        if fate.kind is FateKind.SYNCED and fate.receipt:
-            self._synced += 1
-            receipt = fate.receipt
-            _log.info(
-                "document.synced",
-                **about,
-                destination=receipt.destination,
-                bytes=receipt.version.size,
-                seconds=round(fate.seconds, 3),
-                sha256=receipt.sha256,
-                adopted=fate.adopted,
-            )
-        elif fate.reason is not None:
-            self._tell_reason(fate, fate.reason, about)
-        if fate.kind is FateKind.WAITING:
-            self.backlog.waiting(document)
-        if fate.kind in (FateKind.FAILED, FateKind.REFUSED):
-            self.backlog.waiting(document)
-
-    def _tell_reason(self, fate: Fate, reason: Reason, about: dict[str, object]) -> None:
-        event = f"document.{fate.kind}"
-        words = explain(reason, self.settings.language)
-        if fate.kind is FateKind.FAILED:
-            _log.warning(event, **about, code=reason.code, text=words)
-        elif fate.kind is FateKind.REFUSED:
-            if self._repeater.should_log((fate.document.id, reason.code), self.site.now()):
-                _log.warning(event, **about, code=reason.code, text=words)
-        elif fate.kind is FateKind.WAITING and reason.code not in ("wait.settling", "wait.backoff"):
-            _log.debug(event, **about, code=reason.code, text=words)
-        elif reason.code.startswith("gone."):
-            _log.warning("document.gone", **about, code=reason.code, text=words)
+        code = fate.reason.code if fate.reason else ""
+        said = fate.kind is FateKind.REFUSED and not self._repeater.should_log(
+            (fate.document.id, code), self.site.now()
+        )
+        if not said:
+            log_fate(_log, fate, self.settings.language)
+        self._synced += fate.kind is FateKind.SYNCED
+        if fate.kind in (FateKind.WAITING, FateKind.FAILED, FateKind.REFUSED):
+            self.backlog.waiting(fate.document)
 
     def _show(self) -> None:
         """Write down how things stand, when that has changed, for who asks from outside."""
         if time.monotonic() < self._live_due:
             return
         self._live_due = time.monotonic() + LIVE_SECONDS
-        live = self._live()
+        away = self._database_detail if self._database_since is not None else None
+        live = live_record(self.site, self.flow, self.intake, away)
         if live != self._live_shown:
             self._live_shown = live
             self.site.journal.put("live", {**live, "at": self.site.now().isoformat()})
         self.notifier.status(self._status_line())
-
-    def _live(self) -> dict[str, Any]:
-        uploads = self.site.uploads.view
-        progress = {number: p for number, _, p in self.site.agent.progress()}
-        flying = [
-            {
-                "id": work.document.id,
-                "name": work.document.original_name,
-                "path": work.document.file_path,
-                "side": p.side if (p := progress.get(work.job)) else "nas",
-                "done": p.done_bytes // 2 if p else 0,
-                "total": work.source.version.size if work.source.version else 0,
-            }
-            for work in self.flow.flying()[:LIVE_LIST]
-        ]
-        return {
-            "pid": os.getpid(),
-            "version": __version__,
-            "mount": report.view_as_json(self.site.guard.view),
-            "uploads": {
-                "state": str(uploads.state),
-                "path": uploads.path,
-                "since": uploads.since.isoformat(),
-                "reason": report.reason_as_json(uploads.reason),
-                "warning": report.reason_as_json(uploads.warning),
-                "watching": uploads.watching,
-            },
-            "database": {
-                "ok": self._database_since is None,
-                "detail": self._database_detail if self._database_since is not None else "",
-            },
-            "in_flight": flying,
-            "no_row": [
-                {"path": path, "seconds": round(seconds / 60) * 60}
-                for path, seconds in self.intake.without_row()[:LIVE_LIST]
-            ],
-            "waiting": len(self.flow.waits),
-            "queued": len(self.flow.active()),
-        }
 
     def _status_line(self) -> str:
         view = self.site.guard.view

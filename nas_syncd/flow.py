@@ -89,7 +89,8 @@ class Work:
     earlier: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     temp: str = ""
-    job: int = 0
+    answer: Future[Message] | None = None
+    """Comes from the NAS agent; its progress is asked for by it."""
     begun: float = field(default_factory=time.monotonic)
 
 
@@ -534,6 +535,7 @@ class Flow:
             stale=work.stale,
             min_free=site.plan.min_free_bytes,
         )
+        work.answer = asked
         asked.add_done_callback(lambda done: self._answered(work, done))
 
     def _answered(self, work: Work, done: Future[Message]) -> None:

@@ -142,6 +142,12 @@ class Agent:
         child = self._child
         return [(q.id, q.op, q.progress) for q in list(child.questions.values())] if child else []
 
+    def progress_of(self, answer: Future[Message]) -> Progress | None:
+        """Return how far the work behind *answer* is; None when it is not at work now."""
+        child = self._child
+        questions = list(child.questions.values()) if child else []
+        return next((q.progress for q in questions if q.future is answer), None)
+
     def pids(self) -> list[int]:
         """Return the children's process ids, those left behind included."""
         child = self._child
