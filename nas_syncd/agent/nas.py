@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import queue
 import threading
@@ -19,23 +18,23 @@ import time
 from typing import Any, NamedTuple
 
 from nas_syncd.agent.child import LATER, Child, Job, Later, die_with_parent, internal_error
+from nas_syncd.agent.marker import (
+    check_marker_by_path,
+    exists,
+    open_root,
+    read_marker,
+    recognise,
+)
 from nas_syncd.agent.wire import Message
 from nas_syncd.copier import Copied, Copier, Order, free_bytes, read_digest
 from nas_syncd.errors import (
     MountError,
-    NasDeniedError,
-    NasDownError,
-    NasForeignError,
-    NasMissingError,
-    NasNotMountedError,
-    NasSuspectError,
     SyncError,
     VerifyError,
 )
-from nas_syncd.mounttable import MountPoint, mount_id, mount_of
+from nas_syncd.mounttable import mount_id, mount_of
 from nas_syncd.names import CLAIM_FOLDER, MARKER_NAME, OWN_PREFIX, TEMP_FOLDER, place_key
 from nas_syncd.nasfs import (
-    DOWN,
     Calls,
     Step,
     Tree,
@@ -50,7 +49,6 @@ BATCH_SECONDS = 5.0
 MOST_FOLDERS = 128
 """A batch that has opened so many is ended: descriptors are few."""
 IDLE_SECONDS = 0.5
-MARKER_BYTES = 4096
 PROBE_BYTES = 4096
 
 
@@ -160,6 +158,10 @@ class NasRole:
             raise
         tree = Tree(fd, self.calls, claims=claims)
         return Root(tree, path, nas, mount.id if mount else mount_id(fd))
+
+    def _check_identity(self, root: Root, step: Step) -> None:
+        """By path: it vouches for what was done below the root before."""
+        check_marker_by_path(root.path, root.nas, root.mount, step, self.calls)
 
     def _settle_renaming(self, root: Root, temps: str, step: Step) -> None:
         """Find out once for each mount whether its rename can refuse to replace."""
@@ -304,7 +306,7 @@ class NasRole:
         """Look whether the document's bytes stand at one of its places; write nothing."""
         with self.batch(job) as root:
             copied = Copier(root.tree, order_from(job), job.step, progress_of(job)).find()
-            check_marker_by_path(root, job.step, self.calls)
+            self._check_identity(root, job.step)
             return as_message(copied) if copied else {"destination": None}
 
     def _vouch(self) -> None:
@@ -329,7 +331,7 @@ class NasRole:
             for folder in {id(c.folder): c.folder for _, c in group}.values():
                 step("nas")
                 sync_folder(folder.fd, self.calls)
-            check_marker_by_path(root, step, self.calls)
+            self._check_identity(root, step)
         except SyncError as trouble:
             error = trouble
         except OSError as trouble:
@@ -353,7 +355,7 @@ class NasRole:
             names = {} if folder is None else folder.names
             if folder is not None:
                 os.close(folder.fd)
-            check_marker_by_path(root, job.step, self.calls)
+            self._check_identity(root, job.step)
             return {"missing": [n for n in job.args["names"] if place_key(n) not in names]}
 
     def temps(self, job: Job) -> Message:
@@ -443,119 +445,6 @@ class NasRole:
                 raise nas_error(error, destination) from error
             folder.names[place_key(name)] = name
             return {"outcome": "placed"}
-
-
-# -- functions ------------------------------------------------------------------------------
-
-
-def open_root(path: str, step: Step, calls: Calls) -> int:
-    """Open the NAS's root by path.
-
-    Raises:
-        MountError: It is missing, refused or unreachable.
-    """
-    step("nas")
-    try:
-        return calls.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise root_error(error, path) from error
-
-
-def root_error(error: OSError, path: str) -> MountError:
-    number = error.errno or 0
-    detail = f"{error.strerror} ({errno.errorcode.get(number, number)}): {path}"
-    if number in (errno.ENOENT, errno.ENOTDIR):
-        return NasMissingError(detail, path=path)
-    if number in (errno.EACCES, errno.EPERM):
-        return NasDeniedError(detail, path=path)
-    return NasDownError(detail, path=path)
-
-
-def read_marker(root: int | str, step: Step, calls: Calls) -> str | None:
-    """Return the UUID in the marker below *root*; None when there is no marker.
-
-    Raises:
-        MountError: The mount does not answer as a mount should.
-        NasForeignError: A file of that name is there and is no marker.
-    """
-    path = f"{root}/{MARKER_NAME}" if isinstance(root, str) else MARKER_NAME
-    return _read_marker(path, None if isinstance(root, str) else root, step, calls)[0]
-
-
-def _read_marker(
-    path: str, dir_fd: int | None, step: Step, calls: Calls
-) -> tuple[str | None, str | None]:
-    """Return the UUID, and the id of the mount that the marker lies on."""
-    step("nas")
-    try:
-        fd = calls.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=dir_fd)
-    except (FileNotFoundError, NotADirectoryError):
-        return None, None
-    except OSError as error:
-        raise marker_error(error, path) from error
-    try:
-        step("nas")
-        text = calls.read(fd, MARKER_BYTES)
-        mount = mount_id(fd)
-    except OSError as error:
-        raise marker_error(error, path) from error
-    finally:
-        calls.close(fd)
-    nas = uuid_in(text)
-    if nas is None:
-        raise NasForeignError(f"no marker of ours: {path}", path=path, found="?")
-    return nas, mount
-
-
-def uuid_in(text: bytes) -> str | None:
-    """Return the UUID in a marker's *text*; None when it is no marker of ours."""
-    try:
-        nas = json.loads(text)["nas"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return nas if isinstance(nas, str) and nas else None
-
-
-def marker_error(error: OSError, path: str) -> MountError:
-    if error.errno in (errno.ELOOP, errno.EISDIR):  # a link, a folder: no marker of ours
-        return NasForeignError(f"{error.strerror}: {path}", path=path, found="?")
-    return root_error(error, path)
-
-
-def recognise(
-    path: str, nas: str, found: str | None, file_system: str, mount: MountPoint | None
-) -> None:
-    """Raise the :class:`MountError` that says why this is not our NAS, if it is not."""
-    if found is None:
-        raise NasNotMountedError(path, path=path)
-    if found != nas:
-        raise NasForeignError(path, path=path, found=found, expected=nas)
-    if mount and file_system and mount.file_system != file_system:
-        raise NasSuspectError(path, path=path, found=mount.file_system, expected=file_system)
-
-
-def check_marker_by_path(root: Root, step: Step, calls: Calls) -> None:
-    """The identity check after the renames: by path, so that a changed mount is seen.
-
-    Raises:
-        MountError: The path no longer leads to the NAS that we wrote to.
-    """
-    found, mount = _read_marker(f"{root.path}/{MARKER_NAME}", None, step, calls)
-    recognise(root.path, root.nas, found, "", None)
-    if root.mount is not None and mount != root.mount:
-        raise NasNotMountedError(f"{root.path}: mounted anew meanwhile", path=root.path)
-
-
-def exists(name: str, dir_fd: int, calls: Calls) -> bool:
-    try:
-        calls.lstat(name, dir_fd=dir_fd)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        if error.errno in DOWN:
-            raise root_error(error, name) from error
-        return False
-    return True
 
 
 def order_from(job: Job) -> Order:
