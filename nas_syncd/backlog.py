@@ -91,7 +91,7 @@ class Backlog:
         Raises:
             DatabaseUnavailableError: Nothing is lost; the same is asked for next time.
         """
-        room -= self._feed_waiting(room)
+        room -= self._feed_waiting((room + 1) // 2)  # what is due again leaves room for the new
         if room > 0:
             room -= self._feed_new(room)
         if room > 0 and (everything or len(self._waits) < PAGE):

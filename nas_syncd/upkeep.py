@@ -258,7 +258,3 @@ class Upkeep:
         now = time.monotonic()
         pause = max(RECONCILE_EVERY_SECONDS, (now - started) / RECONCILE_SHARE)
         self._reconcile_due = now + (pause if full else RECONCILE_PASS_SECONDS)
-
-
-def _holds(known: Entry | None, looked_for: Entry) -> bool:
-    return known is not None and known.receipt == looked_for.receipt

@@ -200,7 +200,7 @@ class Journal:
 
     def entries(self, scope: Scope, ids: Collection[str]) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
-        for chunk in _chunks(ids):
+        for chunk in _chunks([id_ for id_ in ids if storable(id_) == id_]):
             marks = ",".join("?" * len(chunk))
             for row in self._rows(
                 f"SELECT {COLUMNS} FROM document WHERE db = ? AND tbl = ? AND id IN ({marks})",
