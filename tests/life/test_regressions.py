@@ -265,7 +265,7 @@ def test_a_table_that_is_renamed_while_copies_fly_is_waited_for(
     stage.sql("ALTER TABLE documents RENAME TO elsewhere")
     daemon.wait_for("database.unavailable")
     share.clear()
-    wait_until(lambda: len(list(share.source.rglob("*.pdf"))) >= 4, "copies have landed")
+    wait_until(lambda: len(list(share.source.rglob("*.pdf"))) >= 1, "a copy has landed")
     stage.sql("ALTER TABLE elsewhere RENAME TO documents")
 
     wait_still_alive(daemon, lambda: stage.marked() == 40, "all marked", 30)
