@@ -22,7 +22,8 @@ LOCKER := .venvs/lock
 # What `make demo` hands to `nas-syncd demo`, which ends by itself in any case.
 DEMO_ARGS ?= --seconds 30
 # What pytest gets besides its configuration: `make test PYTEST_ARGS="-n auto -k mount"`.
-PYTEST_ARGS ?= -n auto
+# Many tests wait for something real, so there is one more of them at work than there are cores.
+PYTEST_ARGS ?= -n $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))) --dist worksteal
 # `make lock UPGRADE=--upgrade` moves to the newest releases; without it the pins are kept.
 UPGRADE ?=
 PREFIX ?= /opt/nas-syncd
