@@ -415,4 +415,5 @@ class Daemon:
         self.site.close(grace_seconds=0.5)
         self.table.close()
         self.lock.release()
+        self.notifier.close()
         _log.info("daemon.stopped", abandoned=left)

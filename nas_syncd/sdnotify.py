@@ -47,6 +47,11 @@ class Notifier:
             self._pinged_at = now
             self._send("WATCHDOG=1")
 
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
     def _send(self, message: str) -> None:
         if not self._address:
             return
