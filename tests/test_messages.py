@@ -100,12 +100,15 @@ def test_not_mounted_names_the_usual_cause_before_it_speaks_of_pairing(language,
     assert "--new-nas" not in cure
 
 
-@pytest.mark.parametrize("code", ["mount.foreign", "mount.suspect"])
-def test_another_nas_is_shown_beside_the_expected_one(code):
+@pytest.mark.parametrize(
+    ("code", "confirmed_by"),
+    [("mount.foreign", "adopt --new-nas"), ("mount.suspect", "nas-syncd adopt")],
+)
+def test_another_nas_is_shown_beside_the_expected_one(code, confirmed_by):
     words = explain(Reason(code, {"path": "/mnt/nas", "expected": "cifs", "found": "ext4"}), "en")
     assert "cifs" in words
     assert "ext4" in words
-    assert words.index("check") < words.index("adopt --new-nas")
+    assert words.lower().index("check") < words.index(confirmed_by)
 
 
 def test_the_cause_behind_a_wait_brings_its_own_words_and_remedy():

@@ -184,7 +184,7 @@ _NOTHING_LOST = "Nothing is lost, the documents wait."
 
 REMEDIES: dict[str, str] = {
     "configuration.schema": "Check NAS_SYNCD_DB_TABLE and NAS_SYNCD_DB_COLUMNS.",
-    "mount.error": f"{_NOTHING_LOST} Run “nas-syncd doctor” to see what is wrong.",
+    "mount.error": f"{_NOTHING_LOST} “nas-syncd status” and “nas-syncd logs” say more.",
     "mount.unconfigured": (
         "Set NAS_MOUNT_PATH (or NAS_LOCAL_PATH) to the folder where the share is mounted."
     ),
@@ -195,7 +195,10 @@ REMEDIES: dict[str, str] = {
         "Only if this NAS was never paired before: “nas-syncd adopt”."
     ),
     "mount.foreign": _OTHER_NAS,
-    "mount.suspect": _OTHER_NAS,
+    "mount.suspect": (
+        "Check that the right share is mounted on this path. "
+        "If this change is meant: “nas-syncd adopt”."
+    ),
     "mount.denied": (
         "Check the user's SMB rights on this share, and the mount options uid, gid and mode."
     ),

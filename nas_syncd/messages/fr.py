@@ -190,7 +190,7 @@ _NOTHING_LOST = "Rien n’est perdu, les documents attendent."
 
 REMEDIES: dict[str, str] = {
     "configuration.schema": "Vérifiez NAS_SYNCD_DB_TABLE et NAS_SYNCD_DB_COLUMNS.",
-    "mount.error": f"{_NOTHING_LOST} Lancez « nas-syncd doctor » pour voir ce qui ne va pas.",
+    "mount.error": f"{_NOTHING_LOST} « nas-syncd status » et « nas-syncd logs » en disent plus.",
     "mount.unconfigured": (
         "Indiquez dans NAS_MOUNT_PATH (ou NAS_LOCAL_PATH) le dossier où le partage est monté."
     ),
@@ -201,7 +201,10 @@ REMEDIES: dict[str, str] = {
         "Seulement si ce NAS n’a encore jamais été associé : « nas-syncd adopt »."
     ),
     "mount.foreign": _OTHER_NAS,
-    "mount.suspect": _OTHER_NAS,
+    "mount.suspect": (
+        "Vérifiez que le bon partage est monté à cet endroit. "
+        "Si ce changement est voulu : « nas-syncd adopt »."
+    ),
     "mount.denied": (
         "Vérifiez les droits SMB de l’utilisateur sur ce partage, "
         "et les options uid, gid et mode du montage."
