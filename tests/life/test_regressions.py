@@ -438,6 +438,7 @@ def test_a_flag_that_goes_back_is_seen_although_thousands_wait(
     for _ in range(2):  # the first may fall into a pass that has begun already
         stage.sql("UPDATE documents SET synced_to_nas = 0 WHERE id = ?", row)
         wait_still_alive(daemon, lambda: stage.is_marked(row), "marked again", 30)
+    assert (stage.nas / "2024/01/factures/real.pdf").read_bytes() == b"here"
 
 
 def rounds(pid: int) -> int:
