@@ -34,7 +34,10 @@ COMPILE = env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL $(LOCKER)/bin/uv pip comp
 	--universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command 'make lock' $(UPGRADE)
 
-.PHONY: help demo test check test-lowest lowest-python lab format lock install clean
+# `make bench BENCH_ARGS="--documents 1000 --rounds 1"` for a quick look.
+BENCH_ARGS ?=
+
+.PHONY: help demo test check test-lowest lowest-python lab bench format lock install clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -60,18 +63,21 @@ lowest-python:
 lab: ## Debian packages for the tests that need a real Samba, FUSE, PostgreSQL, MariaDB
 	@tests/lab/install
 
+bench: $(VENV)/.installed-dev ## measures, side by side, and prints ratios
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
 format: $(VENV)/.installed-dev ## puts the code in shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 lock: $(LOCKER)/bin/uv ## renews requirements/*.txt from pyproject.toml
 	$(COMPILE) --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
-	$(COMPILE) --extra demo --extra mysql --extra postgres -c requirements/dev.txt \
+	$(COMPILE) --extra api --extra demo --extra mysql --extra postgres -c requirements/dev.txt \
 		pyproject.toml requirements/build.in -o requirements/runtime.txt
 	@# The tools that run the tests are today's; what the tests run against is the oldest.
-	grep -E '^(execnet|hatchling|hypothesis|editables|mfusepy|packaging|pluggy|pytest[a-z-]*)==' \
+	grep -E '^(anyio|editables|execnet|h11|hatchling|httpcore|httpx|hypothesis|mfusepy|packaging|pluggy|pytest[a-z-]*)==' \
 		requirements/dev.txt | sed 's/ *\\$$//' > $(LOCKER)/tools.txt
-	$(COMPILE) --resolution lowest-direct --extra demo --extra mysql --extra postgres \
+	$(COMPILE) --resolution lowest-direct --extra api --extra demo --extra mysql --extra postgres \
 		pyproject.toml requirements/build.in requirements/lowest.in $(LOCKER)/tools.txt -o requirements/lowest.txt
 
 install: ## into PREFIX (default /opt/nas-syncd), for real use
