@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,6 +62,15 @@ class Backend:
         names = ", ".join(self.quoted(name) for name in row)
         blanks = ", ".join(f":{name}" for name in row)
         self.run(f"INSERT INTO {table} ({names}) VALUES ({blanks})", **row)
+
+    def add_all(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Insert rows that all have the same columns, in one transaction."""
+        names = ", ".join(self.quoted(name) for name in rows[0])
+        blanks = ", ".join(f":{name}" for name in rows[0])
+        statement = sa.text(f"INSERT INTO documents ({names}) VALUES ({blanks})")
+        with self.engine.begin() as connection:
+            plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+            connection.execute(statement, plain)
 
     def row(self, id_: object, *columns: str) -> tuple[Any, ...] | None:
         names = ", ".join(self.quoted(name) for name in columns or ("synced_to_nas", "synced_at"))

@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 
 from nas_syncd.documents import Counts, DocumentsTable, MarkOutcome, TableNames
 from nas_syncd.errors import SchemaError
-from tests.documents_backend import Backend
+from tests.documents_backend import CREATED, Backend
 
 AT = dt.datetime(2024, 5, 6, 7, 8, 9, tzinfo=dt.UTC)
 ZONE = dt.timezone(dt.timedelta(hours=2))
+CREATED_UTC = CREATED.replace(tzinfo=dt.UTC)
+NOTHING = Counts(total=0, synced=0, last_sync=None, oldest_pending=None)
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_a_row_without_a_file_is_no_document(
     assert table.get(["1"]) == {}
     assert table.row_exists("1")
     assert not table.row_exists("2")
-    assert table.counts() == Counts(total=0, synced=0, last_sync=None)
+    assert table.counts() == NOTHING
     assert table.synced(None, 10).documents == []
 
 
@@ -195,7 +197,7 @@ def test_newer_sees_only_what_came_after(backend: Backend, table: DocumentsTable
 
 def test_counts_are_of_rows_with_a_file(backend: Backend, table: DocumentsTable) -> None:
     backend.create()
-    assert table.counts() == Counts(0, 0, None)
+    assert table.counts() == NOTHING
     late = dt.datetime(2024, 3, 1, 12)  # noqa: DTZ001
     backend.add(1, user_id=1, synced_to_nas=True, synced_at=late)
     backend.add(2, user_id=2, synced_to_nas=True, synced_at=late - dt.timedelta(days=1))
@@ -204,9 +206,9 @@ def test_counts_are_of_rows_with_a_file(backend: Backend, table: DocumentsTable)
     backend.add(5, user_id=2, file_path=None, synced_to_nas=True)
 
     aware = late.replace(tzinfo=dt.UTC)
-    assert table.counts() == Counts(4, 2, aware)
-    assert table.counts("2") == Counts(3, 1, aware - dt.timedelta(days=1))
-    assert table.counts("77") == Counts(0, 0, None)
+    assert table.counts() == Counts(4, 2, aware, CREATED_UTC)
+    assert table.counts("2") == Counts(3, 1, aware - dt.timedelta(days=1), CREATED_UTC)
+    assert table.counts("77") == NOTHING
 
 
 # -- marking --------------------------------------------------------------------------------
@@ -261,7 +263,7 @@ def test_a_big_group_is_marked_whole(backend: Backend, table: DocumentsTable) ->
     outcomes = table.mark([(str(number), path_of(number)) for number in range(251)], AT)
 
     assert set(outcomes.values()) == {MarkOutcome.MARKED}
-    assert table.counts() == Counts(251, 251, AT)
+    assert table.counts() == Counts(251, 251, AT, None)
 
 
 def test_unmark_takes_flag_and_time_back_and_says_of_whom(
@@ -463,7 +465,7 @@ def test_a_missing_table_is_named_and_found_once_it_is_there(
     backend.create()
 
     table.check()
-    assert table.counts() == Counts(0, 0, None)
+    assert table.counts() == NOTHING
 
 
 def test_a_mapped_optional_column_must_be_there(backend: Backend) -> None:

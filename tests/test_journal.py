@@ -7,17 +7,19 @@ import datetime as dt
 import itertools
 import json
 import os
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nas_syncd.errors import JournalError, StateDirectoryBusyError
 from nas_syncd.journal import DaemonLock, Journal, Runs
-from nas_syncd.journal.schema import VERSIONS
+from nas_syncd.journal.schema import VERSIONS, statements
 from nas_syncd.journal.store import FILE_NAME, LEGAL
 from nas_syncd.models import Identity, Intent, Reason, Scope, SourceVersion, State
 from tests.helpers import SCOPE, Clock, a_document, a_receipt
@@ -686,3 +688,163 @@ def test_history_keeps_what_was_filed(journal):
     detail = json.loads(journal.history(SCOPE, "7")[0]["detail"])
     assert detail["destination"] == "2024/01/factures/7.pdf"
     assert detail["sha256"] == "ab" * 32
+
+
+# -- counting and pages -------------------------------------------------------------------------
+
+MANY = 200_000
+
+
+def filled(journal, number):
+    """Bring *number* documents in at once: one in a hundred is open, the others are safe."""
+    with journal._transaction() as db:
+        db.execute(
+            "WITH RECURSIVE number (n) AS"
+            " (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n + 1 < :number),"
+            " one AS (SELECT n, CASE WHEN n % 100 THEN 'synced' WHEN n / 100 % 3 = 0 THEN 'waiting'"
+            " WHEN n / 100 % 3 = 1 THEN 'failed' ELSE 'problem' END AS state FROM number)"
+            " INSERT INTO document (db, tbl, id, file_path, state, since, first_seen, nas)"
+            " SELECT :db, :tbl, printf('%07d', n), '/a', state, :at, :at,"
+            " CASE state WHEN 'synced' THEN 'nas-1' END FROM one",
+            {
+                "number": number,
+                "db": SCOPE.database,
+                "tbl": SCOPE.table,
+                "at": "2024-01-01T00:00:00.000000+00:00",
+            },
+        )
+
+
+def plan(journal, statement, *values):
+    rows = journal._rows(f"EXPLAIN QUERY PLAN {statement}", values)
+    return [row["detail"] for row in rows]
+
+
+def asked(journal, question):
+    """The statements that *question* has SQLite run."""
+    said: list[str] = []
+    journal._db.set_trace_callback(said.append)
+    question()
+    journal._db.set_trace_callback(None)
+    return said
+
+
+def by_hand(journal):
+    """The tally, counted row by row."""
+    rows = journal._rows(
+        "SELECT state, coalesce(nas, '') AS nas, count(*) AS n FROM document"
+        " WHERE db = ? AND tbl = ? GROUP BY 1, 2",
+        (SCOPE.database, SCOPE.table),
+    )
+    return {(row["state"], row["nas"]): row["n"] for row in rows}
+
+
+def kept(journal):
+    rows = journal._rows(
+        "SELECT state, nas, documents FROM tally WHERE db = ? AND tbl = ? AND documents <> 0",
+        (SCOPE.database, SCOPE.table),
+    )
+    return {(row["state"], row["nas"]): row["documents"] for row in rows}
+
+
+def test_the_tally_is_kept_whatever_happens_to_documents(journal):
+    chance = random.Random(5)
+    documents = [a_document(str(number)) for number in range(25)]
+    for step in range(400):
+        document = chance.choice(documents)
+        entry = journal.entry(SCOPE, document.id)
+        possible = LEGAL[entry.state] if entry else {State.WAITING, State.COPYING, State.COPIED}
+        state = chance.choice(sorted(possible))
+        if state is State.COPIED:
+            nas, place = f"nas-{chance.randrange(3)}", f"2024/{document.id}/{step}"
+            receipt = replace(a_receipt(document, destination=place), nas=nas)
+            journal.receive([(document, "a", receipt, None)])
+        elif state is State.COPYING:
+            journal.begin([(document, "a", an_intent())], SCOPE)
+        elif chance.random() < 0.1:  # its row names another file: it starts over
+            other = replace(document, file_path=f"/app/uploads/{step}.pdf")
+            journal.note(SCOPE, other, State.WAITING)
+            documents[int(document.id)] = other
+        else:
+            journal.note(SCOPE, document, state)
+
+    assert kept(journal) == by_hand(journal)
+    assert len(kept(journal)) > 8
+    for states in ([], [State.WAITING], list(State), [State.SYNCED, State.FAILED]):
+        counted = sum(n for (state, _), n in by_hand(journal).items() if state in states)
+        assert journal.count_in_states(SCOPE, states) == counted
+
+
+def test_a_transaction_that_is_undone_undoes_the_tally(journal):
+    bring_to(journal, DOCUMENT, State.WAITING)
+    moves = [(a_document("8"), State.WAITING, None, None), (DOCUMENT, State.SYNCED, None, None)]
+
+    with pytest.raises(JournalError, match="cannot become"):
+        journal.note_all(SCOPE, moves)
+
+    assert kept(journal) == by_hand(journal) == {("waiting", ""): 1}
+
+
+def test_a_journal_of_the_first_version_is_counted_once_and_for_all(tmp_path, clock):
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
+        for statement in statements(VERSIONS[0]):
+            db.execute(statement)
+        db.execute("PRAGMA user_version=1")
+        at = clock.time.isoformat()
+        for id_, state, nas in [("1", "synced", "n"), ("2", "synced", "n"), ("3", "failed", None)]:
+            db.execute(
+                "INSERT INTO document (db, tbl, id, file_path, state, since, first_seen, nas)"
+                " VALUES (?, ?, ?, '/a', ?, ?, ?, ?)",
+                (SCOPE.database, SCOPE.table, id_, state, at, at, nas),
+            )
+        db.commit()
+
+    with contextlib.closing(Journal(tmp_path, now=clock)) as journal:
+        assert journal.tally(SCOPE, "n").proven == 2
+        assert journal.tally(SCOPE, "n").failed == 1
+        journal.note(SCOPE, a_document("4"), State.WAITING)
+        assert kept(journal) == by_hand(journal)
+
+
+def test_two_databases_are_counted_apart(journal):
+    journal.note(SCOPE, DOCUMENT, State.WAITING)
+    journal.note(Scope("sqlite:////y.db", "documents"), DOCUMENT, State.WAITING)
+
+    assert journal.count_in_states(SCOPE, {State.WAITING}) == 1
+    assert journal.tally(SCOPE, None).waiting == 1
+
+
+def test_with_many_documents_counting_and_paging_use_their_indexes(journal):
+    filled(journal, MANY)
+    assert journal.tally(SCOPE, "nas-1").proven == MANY * 99 // 100
+    assert kept(journal) == by_hand(journal)
+
+    for states in ([State.PROBLEM], [State.FAILED, State.PROBLEM], [State.SYNCED, State.GONE]):
+        (said,) = asked(journal, lambda: journal.in_states(SCOPE, states, "0100000", 50))  # noqa: B023
+        steps = plan(journal, said)
+        searches = [step for step in steps if step.startswith(("SEARCH", "SCAN"))]
+        index = "USING INDEX document_page (db=? AND tbl=? AND state=? AND id>?)"
+        assert [step.partition(" ")[2] for step in searches] == [f"document {index}"] * len(states)
+        assert not any("TEMP B-TREE" in step for step in steps)
+    for question in (
+        lambda: journal.tally(SCOPE, "nas-1"),
+        lambda: journal.count_in_states(SCOPE, {State.FAILED, State.PROBLEM}),
+    ):
+        (said,) = asked(journal, question)
+        (step,) = plan(journal, said)
+        assert step.startswith("SEARCH tally USING PRIMARY KEY (db=? AND tbl=?")
+
+
+def test_a_page_of_several_states_is_by_id_and_goes_on_where_it_ended(journal):
+    filled(journal, 3000)
+    wanted = [State.PROBLEM, State.WAITING, State.PROBLEM]
+
+    pages, after = [], ""
+    while page := journal.in_states(SCOPE, wanted, after, 7):
+        pages.append([entry.id for entry in page])
+        after = page[-1].id
+
+    ids = [f"{number:07d}" for number in range(0, 3000, 100) if number // 100 % 3 != 1]
+    assert [id_ for page in pages for id_ in page] == ids
+    assert {len(page) for page in pages[:-1]} == {7}
+    assert journal.in_states(SCOPE, []) == []

@@ -7,7 +7,8 @@
     engines     our own connections          gates     a transaction of ours, or a session's
     shape       what the table looks like    values    from the driver's values to ours
     statements  the SQL                      marks     the two updates
-    freshness   has a SQLite file changed?   trouble   what a driver's error means
+    counting    totals, and by month         freshness has a SQLite file changed?
+    trouble     what a driver's error means
     table       DocumentsTable
 """
 
@@ -19,6 +20,7 @@ from nas_syncd.documents.names import (
     REQUIRED,
     Counts,
     MarkOutcome,
+    MonthCount,
     Page,
     TableNames,
 )
@@ -32,6 +34,7 @@ __all__ = [
     "Counts",
     "DocumentsTable",
     "MarkOutcome",
+    "MonthCount",
     "Page",
     "TableNames",
     "display_url",

@@ -72,6 +72,24 @@ class Counts:
     synced: int
     last_sync: dt.datetime | None
     """Aware UTC."""
+    oldest_pending: dt.datetime | None
+    """When the first of the rows was created that have a file and no mark; aware UTC, to the
+    millisecond at least. None: no such row, or no such row that says when."""
+
+
+@dataclass(frozen=True)
+class MonthCount:
+    """How many rows with a file are filed under one month and type."""
+
+    month: str
+    """``2024-01``, by the rule of :func:`nas_syncd.routing.filing_date`; empty when the row has
+    neither date."""
+    doc_type: str
+    """As :func:`nas_syncd.routing.folder_for` reads it: lower case, no spaces around it; empty
+    for none."""
+    documents: int
+    synced: int
+    """Their flag is true."""
 
 
 class MarkOutcome(StrEnum):

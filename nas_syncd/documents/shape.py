@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import SAWarning
 
@@ -18,6 +20,7 @@ from nas_syncd.documents.values import KeyKind
 from nas_syncd.errors import SchemaError
 
 POSTGRESQL, MYSQL, SQLITE = "postgresql", "mysql", "sqlite"
+_TIMES = ("date", "created_at")
 
 
 class Stamp(StrEnum):
@@ -44,12 +47,45 @@ class Shape:
     """``synced_to_nas`` is the database's own boolean, not an integer."""
     stamp: Stamp
     stamp_nullable: bool
-    zoned_date: bool
+    temporal: frozenset[str]
+    """Which of ``date`` and ``created_at`` the database itself knows for dates or times. Never
+    in SQLite, where a column holds what was put into it."""
+    zoned: frozenset[str]
+    """Which of them are times with zone."""
     returning: bool
     """``UPDATE … RETURNING`` works here."""
 
     def __getitem__(self, logical: str) -> sa.ColumnClause[Any]:
         return self.columns[logical]
+
+
+class Shapes:
+    """What was reflected, by engine: for all tables of a process, and safe for its threads."""
+
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[Engine, dict[object, Shape]] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def known(self, engine: Engine, names: TableNames) -> Shape | None:
+        with self._lock:
+            return self._known.get(engine, {}).get(_key(names))
+
+    def of(self, connection: Connection, engine: Engine, names: TableNames) -> Shape:
+        """Return the known shape, or :func:`reflect` it."""
+        shape = self.known(engine, names)
+        if shape is None:
+            shape = reflect(connection, names)
+            with self._lock:
+                self._known.setdefault(engine, {})[_key(names)] = shape
+        return shape
+
+    def forget(self, engine: Engine, names: TableNames) -> None:
+        with self._lock:
+            self._known.get(engine, {}).pop(_key(names), None)
+
+
+def _key(names: TableNames) -> tuple[str, frozenset[tuple[str, str]]]:
+    return names.table, frozenset(names.columns.items())
 
 
 def reflect(connection: Connection, names: TableNames) -> Shape:
@@ -140,7 +176,8 @@ def _shape(
         boolean_flag=_boolean_flag(family, types["synced_to_nas"], names),
         stamp=_stamp(family, types["synced_at"]),
         stamp_nullable=bool(found["synced_at"].get("nullable", True)),
-        zoned_date=bool(getattr(types["date"], "timezone", False)),
+        temporal=_temporal(family, types),
+        zoned=frozenset(name for name in _TIMES if getattr(types[name], "timezone", False)),
         returning=dialect.update_returning,
     )
 
@@ -176,6 +213,12 @@ def _boolean_flag(family: str, kind: Any, names: TableNames) -> bool:
             missing="",
         )
     return isinstance(kind, sa.Boolean)
+
+
+def _temporal(family: str, types: Mapping[str, Any]) -> frozenset[str]:
+    if family == SQLITE:
+        return frozenset()
+    return frozenset(name for name in _TIMES if isinstance(types[name], sa.Date | sa.DateTime))
 
 
 def _stamp(family: str, kind: Any) -> Stamp:

@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.types import NullType
 
-from nas_syncd.documents.names import Counts
 from nas_syncd.documents.shape import MYSQL, POSTGRESQL, SQLITE, Shape, Stamp
 from nas_syncd.documents.values import date_of, key_text, key_values, lenient_text, text_of, utc_of
 from nas_syncd.models import Document
@@ -38,24 +37,24 @@ def marked(shape: Shape) -> Condition:
     """The flag is true."""
     flag = shape["synced_to_nas"]
     if shape.dialect == SQLITE:
-        return flag.op("IS")(_literal("1"))  # a text 'false' is not 0 there, and not 1 either
+        return flag.op("IS")(literal("1"))  # a text 'false' is not 0 there, and not 1 either
     if shape.boolean_flag:
         return flag == sa.true()
-    return flag != _literal("0")
+    return flag != literal("0")
 
 
 def unmarked(shape: Shape) -> Condition:
     """The flag is not true: false, or NULL. Written so that an index on it can serve."""
     flag = shape["synced_to_nas"]
     if shape.dialect == SQLITE:
-        return flag.op("IS NOT")(_literal("1"))
-    no = flag == sa.false() if shape.boolean_flag else flag == _literal("0")
+        return flag.op("IS NOT")(literal("1"))
+    no = flag == sa.false() if shape.boolean_flag else flag == literal("0")
     return sa.or_(flag.is_(sa.null()), no)
 
 
 def has_file(shape: Shape) -> Condition:
-    path = shape["file_path"]
-    return sa.and_(path.is_not(sa.null()), path != _literal("''"))
+    """A path that is not empty; NULL is neither empty nor not."""
+    return shape["file_path"] != literal("''")
 
 
 def of_user(shape: Shape, user_id: str | None) -> Condition:
@@ -91,7 +90,7 @@ def same_path(shape: Shape, path: str) -> Condition:
         return column == sa.collate(raw(path), "BINARY")
     if shape.dialect == POSTGRESQL:
         return sa.collate(sa.cast(column, sa.Text), "C") == raw(path)
-    return _bytes_of(column) == _bytes_of(raw(path))
+    return bytes_of(column) == bytes_of(raw(path))
 
 
 def pair(shape: Shape, key: object, path: str) -> Condition:
@@ -101,15 +100,15 @@ def pair(shape: Shape, key: object, path: str) -> Condition:
 def rows(shape: Shape, *where: Condition) -> sa.Select[Any]:
     """Our columns, in the order :func:`document` reads them, of rows with a file."""
     names = ("user_id", "file_path", "original_name", "doc_type", "processing_status")
-    plain = [_plain(shape, shape.columns.get(name, sa.null())) for name in names]
+    plain = [plain_text(shape, shape.columns.get(name, sa.null())) for name in names]
     return (
         sa.select(
             shape["id"].label("f_id"),
             *(value.label(f"f_{name}") for name, value in zip(names, plain, strict=True)),
-            as_text(shape, _day(shape)).label("f_date"),
+            as_text(shape, in_utc(shape, "date")).label("f_date"),
             as_text(shape, shape["created_at"]).label("f_created_at"),
             as_text(shape, shape["synced_at"]).label("f_synced_at"),
-            _flag(shape).label("f_synced"),
+            flag_number(shape).label("f_synced"),
         )
         .select_from(shape.table)
         .where(has_file(shape), *where)
@@ -118,7 +117,9 @@ def rows(shape: Shape, *where: Condition) -> sa.Select[Any]:
 
 def paths_and_flags(shape: Shape, keys: Collection[object]) -> sa.Select[Any]:
     return (
-        sa.select(shape["id"], _plain(shape, shape["file_path"]).label("f_path"), _flag(shape))
+        sa.select(
+            shape["id"], plain_text(shape, shape["file_path"]).label("f_path"), flag_number(shape)
+        )
         .select_from(shape.table)
         .where(any_of(shape["id"], keys))
     )
@@ -144,26 +145,9 @@ def document(shape: Shape, row: Sequence[Any]) -> Document:
     )
 
 
-def totals(shape: Shape, user_id: str | None) -> sa.Select[Any]:
-    last = sa.func.max(sa.case((marked(shape), shape["synced_at"])))
-    return (
-        sa.select(
-            sa.func.count().label("total"),
-            sa.func.sum(_flag(shape)).label("synced"),
-            as_text(shape, last).label("last_text"),
-        )
-        .select_from(shape.table)
-        .where(has_file(shape), of_user(shape, user_id))
-    )
-
-
-def counts(row: Sequence[Any]) -> Counts:
-    return Counts(total=int(row[0]), synced=int(row[1] or 0), last_sync=utc_of(row[2]))
-
-
 def flag_set(shape: Shape, at: dt.datetime) -> sa.Update:
     """``UPDATE`` that sets the flag and the time; the caller says where."""
-    yes = sa.true() if shape.boolean_flag else _literal("1")
+    yes = sa.true() if shape.boolean_flag else literal("1")
     return sa.update(shape.table).values(
         {shape["synced_to_nas"].name: yes, shape["synced_at"].name: _stamp(shape, at)}
     )
@@ -171,7 +155,7 @@ def flag_set(shape: Shape, at: dt.datetime) -> sa.Update:
 
 def flag_cleared(shape: Shape) -> sa.Update:
     """``UPDATE`` that takes both back."""
-    no = sa.false() if shape.boolean_flag else _literal("0")
+    no = sa.false() if shape.boolean_flag else literal("0")
     values: dict[str, Any] = {shape["synced_to_nas"].name: no}
     if shape.stamp_nullable:
         values[shape["synced_at"].name] = sa.null()
@@ -181,28 +165,29 @@ def flag_cleared(shape: Shape) -> sa.Update:
 def as_text(shape: Shape, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """*value* as text that no setting of the session changes and no driver interprets."""
     if shape.dialect == POSTGRESQL:
-        return _untyped(sa.func.to_jsonb(value).op("#>>")(_literal("'{}'")))
+        return untyped(sa.func.to_jsonb(value).op("#>>")(literal("'{}'")))
     if shape.dialect == SQLITE:
-        return _plain(shape, value)
-    return _untyped(sa.cast(value, sa.CHAR))
+        return plain_text(shape, value)
+    return untyped(sa.cast(value, sa.CHAR))
 
 
-def _flag(shape: Shape) -> sa.ColumnElement[Any]:
-    return sa.case((marked(shape), _literal("1")), else_=_literal("0"))
+def flag_number(shape: Shape) -> sa.ColumnElement[Any]:
+    """1 where the flag is true, else 0."""
+    return sa.case((marked(shape), literal("1")), else_=literal("0"))
 
 
-def _plain(shape: Shape, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+def plain_text(shape: Shape, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """A text as the driver gives it; as bytes in SQLite, whose driver raises on bad UTF-8."""
     if shape.dialect == SQLITE:
-        return _untyped(sa.cast(value, sa.LargeBinary))
+        return untyped(sa.cast(value, sa.LargeBinary))
     return value
 
 
-def _day(shape: Shape) -> sa.ColumnElement[Any]:
-    """``date``; a PostgreSQL time with zone is taken in UTC, not in the session's zone."""
-    if shape.zoned_date and shape.dialect == POSTGRESQL:
-        return sa.func.timezone(_literal("'UTC'"), shape["date"])
-    return shape["date"]
+def in_utc(shape: Shape, name: str) -> sa.ColumnElement[Any]:
+    """The column; a PostgreSQL time with zone is taken in UTC, not in the session's zone."""
+    if name in shape.zoned and shape.dialect == POSTGRESQL:
+        return sa.func.timezone(literal("'UTC'"), shape[name])
+    return shape[name]
 
 
 def _stamp(shape: Shape, at: dt.datetime) -> sa.BindParameter[Any]:
@@ -215,15 +200,15 @@ def _stamp(shape: Shape, at: dt.datetime) -> sa.BindParameter[Any]:
     return sa.bindparam(None, naive, type_=sa.DateTime(), unique=True)
 
 
-def _bytes_of(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+def bytes_of(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """The UTF-8 bytes of a MySQL text, whatever character set and collation it is in."""
     utf8 = sa.func.convert(value.op("USING")(sa.literal_column("utf8mb4")))
-    return _untyped(sa.cast(utf8, sa.LargeBinary))
+    return untyped(sa.cast(utf8, sa.LargeBinary))
 
 
-def _untyped(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+def untyped(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.type_coerce(value, NullType())
 
 
-def _literal(sql: str) -> sa.ColumnClause[Any]:
+def literal(sql: str) -> sa.ColumnClause[Any]:
     return sa.literal_column(sql)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import UnboundExecutionError
 
+from nas_syncd.documents import counting
 from nas_syncd.documents import marks as marking
 from nas_syncd.documents import statements as sql
 from nas_syncd.documents.engines import engine_for
 from nas_syncd.documents.freshness import ChangeWatch
 from nas_syncd.documents.gates import Gate, OwnGate, SessionGate
-from nas_syncd.documents.names import Counts, MarkOutcome, Page, TableNames
-from nas_syncd.documents.shape import SQLITE, Shape, reflect
+from nas_syncd.documents.names import Counts, MarkOutcome, MonthCount, Page, TableNames
+from nas_syncd.documents.shape import SQLITE, Shape, Shapes
 from nas_syncd.documents.trouble import ValueRefusedError
 from nas_syncd.documents.urls import driver_url, scope_database, sqlite_path
 from nas_syncd.documents.values import KeyKind, sendable, spellings
@@ -34,10 +33,7 @@ T = TypeVar("T")
 _CHUNK = 500
 """Values in one ``IN``: below every database's limit on parameters."""
 
-_shapes: WeakKeyDictionary[Engine, dict[tuple[str, frozenset[tuple[str, str]]], Shape]] = (
-    WeakKeyDictionary()
-)
-_shapes_lock = threading.Lock()
+_shapes = Shapes()
 
 
 class DocumentsTable:
@@ -59,7 +55,7 @@ class DocumentsTable:
         self._watch = watch
 
     @classmethod
-    def connect(cls, url: str, names: TableNames, *, timeout_seconds: float = 10) -> DocumentsTable:
+    def connect(cls, url: str, names: TableNames, *, timeout_seconds: float = 10) -> Self:
         """Return the table behind *url*; nothing is connected to before the first question.
 
         Nothing takes much longer than *timeout_seconds*, whatever the server does.
@@ -78,14 +74,23 @@ class DocumentsTable:
         )
 
     @classmethod
-    def within(cls, session: Session, names: TableNames) -> DocumentsTable:
+    def within(
+        cls,
+        session: Session,
+        names: TableNames,
+        *,
+        gate_of: Callable[[Session], SessionGate] = SessionGate,
+    ) -> Self:
         """Return the table as seen by *session*: in its transaction, which we never end.
+
+        Args:
+            gate_of: Another gate may do more around each question.
 
         Raises:
             ConfigurationError: The session is bound to no database, or one we do not know.
         """
         try:
-            gate = SessionGate(session)
+            gate = gate_of(session)
         except UnboundExecutionError:
             raise ConfigurationError("the session is bound to no database") from None
         return cls(gate, names, Scope(scope_database(gate.engine.url), names.table))
@@ -110,14 +115,20 @@ class DocumentsTable:
     @property
     def keys_ascend(self) -> bool:
         """Whether new rows get greater keys, so that :meth:`newer` finds them."""
-        shape = self._known_shape() or self._ask(lambda _, reflected: reflected)
+        shape = _shapes.known(self._gate.engine, self._names) or self._ask(
+            lambda _, reflected: reflected
+        )
         return shape.id_kind is KeyKind.INTEGER
 
-    def get(self, ids: Collection[str]) -> dict[str, Document]:
+    def get(self, ids: Collection[str], user_id: str | None = None) -> dict[str, Document]:
         """Return the documents with these ids, by the id as given; the others are absent."""
+
+        def wanted(shape: Shape, texts: Sequence[str]) -> sql.Condition:
+            return sa.and_(_by_id(shape, texts), sql.of_user(shape, user_id))
+
         rows: dict[str, Document] = {}
         for chunk in _chunks(ids):
-            rows.update((row.id, row) for row in self._ask_for_any(chunk, _by_id))
+            rows.update((row.id, row) for row in self._ask_for_any(chunk, wanted))
         return {
             id_: rows[spelling]
             for id_ in ids
@@ -125,11 +136,12 @@ class DocumentsTable:
             if spelling in rows
         }
 
-    def row_exists(self, id_: str) -> bool:
+    def row_exists(self, id_: str, user_id: str | None = None) -> bool:
         """Whether there is such a row, with a file or without."""
 
         def look(connection: Connection, shape: Shape) -> bool:
-            where = sql.any_of(shape["id"], sql.id_values(shape, id_))
+            mine = sql.of_user(shape, user_id)
+            where = sa.and_(sql.any_of(shape["id"], sql.id_values(shape, id_)), mine)
             query = sa.select(shape["id"]).select_from(shape.table).where(where).limit(1)
             return connection.execute(query).first() is not None
 
@@ -150,11 +162,15 @@ class DocumentsTable:
             found += [document for document in rows if document.file_path in exact]
         return found
 
-    def pending(self, after: str | None, limit: int, user_id: str | None = None) -> Page:
-        """Return up to *limit* documents whose flag is not true, beyond the key *after*.
+    def page(self, after: str | None, limit: int, user_id: str | None = None) -> Page:
+        """Return up to *limit* documents, marked or not, beyond the key *after*.
 
         An *after* that cannot be a key of this table begins at the first row.
         """
+        return self._page(lambda _: sa.true(), after, limit, user_id)
+
+    def pending(self, after: str | None, limit: int, user_id: str | None = None) -> Page:
+        """:meth:`page` of the documents whose flag is not true."""
         return self._page(sql.unmarked, after, limit, user_id)
 
     def newer(self, after: str | None, limit: int) -> Page:
@@ -166,7 +182,7 @@ class DocumentsTable:
         return self._page(sql.unmarked, after, limit, None)
 
     def synced(self, after: str | None, limit: int, user_id: str | None = None) -> Page:
-        """Return up to *limit* documents whose flag is true, beyond the key *after*."""
+        """:meth:`page` of the documents whose flag is true."""
         return self._page(sql.marked, after, limit, user_id)
 
     def last_key(self) -> str | None:
@@ -185,8 +201,17 @@ class DocumentsTable:
     def counts(self, user_id: str | None = None) -> Counts:
         """Count the rows with a file. Reads the whole table."""
         return self._ask(
-            lambda connection, shape: sql.counts(
-                connection.execute(sql.totals(shape, user_id)).one()
+            lambda connection, shape: counting.counts(
+                connection.execute(counting.totals(shape, user_id)).one()
+            )
+        )
+
+    def months(self, user_id: str | None = None) -> list[MonthCount]:
+        """Count the rows with a file by the month and the type they are filed under, in this
+        order. Reads the whole table."""
+        return self._ask(
+            lambda connection, shape: counting.months(
+                connection.execute(counting.month_groups(shape, user_id)).all()
             )
         )
 
@@ -254,35 +279,17 @@ class DocumentsTable:
         return self._ask_for_any(texts[:half], where) + self._ask_for_any(texts[half:], where)
 
     def _ask(self, question: Callable[[Connection, Shape], T], *, write: bool = False) -> T:
+        def work(connection: Connection) -> T:
+            return question(connection, _shapes.of(connection, self._gate.engine, self._names))
+
         try:
-            return self._gate.run(
-                lambda connection: question(connection, self._shape(connection)),
-                table=self._names.table,
-                write=write,
-            )
+            return self._gate.run(work, table=self._names.table, write=write)
         except SchemaError:
             self._forget_shape()  # it was changed under us; the next question looks again
             raise
 
-    def _shape(self, connection: Connection) -> Shape:
-        known = self._known_shape()
-        if known is None:
-            known = reflect(connection, self._names)
-            with _shapes_lock:
-                _shapes.setdefault(self._gate.engine, {})[self._shape_key] = known
-        return known
-
-    def _known_shape(self) -> Shape | None:
-        with _shapes_lock:
-            return _shapes.get(self._gate.engine, {}).get(self._shape_key)
-
     def _forget_shape(self) -> None:
-        with _shapes_lock:
-            _shapes.get(self._gate.engine, {}).pop(self._shape_key, None)
-
-    @property
-    def _shape_key(self) -> tuple[str, frozenset[tuple[str, str]]]:
-        return self._names.table, frozenset(self._names.columns.items())
+        _shapes.forget(self._gate.engine, self._names)
 
 
 def _by_id(shape: Shape, texts: Sequence[str]) -> sql.Condition:

@@ -19,7 +19,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nas_syncd.errors import JournalError
-from nas_syncd.journal.schema import COLUMNS, VERSIONS, entry_from, params_text, time_text
+from nas_syncd.journal.schema import (
+    COLUMNS,
+    VERSIONS,
+    entry_from,
+    params_text,
+    statements,
+    time_text,
+)
 from nas_syncd.models import (
     Document,
     Entry,
@@ -122,9 +129,8 @@ class Journal:
                     path=str(self.folder),
                 )
             for number, script in enumerate(VERSIONS[version:], start=version + 1):
-                for statement in script.split(";"):
-                    if statement.strip():
-                        db.execute(statement)
+                for statement in statements(script):
+                    db.execute(statement)
                 db.execute(f"PRAGMA user_version={number}")
 
     def _forked(self) -> None:
@@ -215,14 +221,32 @@ class Journal:
     def in_states(
         self, scope: Scope, states: Collection[State], after: str = "", limit: int = 500
     ) -> list[Entry]:
-        """Return a page of entries in one of *states*, by id."""
-        marks = ",".join("?" * len(states))
+        """Return a page of entries in one of *states*, by id, beyond the id *after*.
+
+        Costs what the page holds, however many entries stand in these states or in others.
+        """
+        wanted = sorted(set(states))
+        if not wanted:
+            return []
+        one = (
+            f"SELECT {COLUMNS} FROM document INDEXED BY document_page"
+            " WHERE db = ? AND tbl = ? AND state = ? AND id > ?"
+        )
         rows = self._rows(
-            f"SELECT {COLUMNS} FROM document WHERE db = ? AND tbl = ? AND state IN ({marks})"
-            " AND id > ? ORDER BY id LIMIT ?",
-            (scope.database, scope.table, *states, after, limit),
+            f"{' UNION ALL '.join([one] * len(wanted))} ORDER BY id LIMIT ?",
+            (*(v for state in wanted for v in (scope.database, scope.table, state, after)), limit),
         )
         return [entry_from(row) for row in rows]
+
+    def count_in_states(self, scope: Scope, states: Collection[State]) -> int:
+        """Return how many entries stand in one of *states*. Costs nothing to speak of."""
+        marks = ",".join("?" * len(states))
+        rows = self._rows(
+            "SELECT coalesce(sum(documents), 0) AS n FROM tally"
+            f" WHERE db = ? AND tbl = ? AND state IN ({marks})",
+            (scope.database, scope.table, *states),
+        )
+        return int(rows[0]["n"])
 
     def versions(
         self, scope: Scope, nas: str | None, relatives: Collection[str]
@@ -252,11 +276,11 @@ class Journal:
         return found
 
     def tally(self, scope: Scope, nas: str | None) -> Tally:
+        """Return how many stand where. Costs nothing to speak of, however many there are."""
         counts: dict[str, int] = {}
         proven = 0
         for row in self._rows(
-            "SELECT state, nas, count(*) AS n FROM document WHERE db = ? AND tbl = ?"
-            " GROUP BY state, nas",
+            "SELECT state, nas, documents AS n FROM tally WHERE db = ? AND tbl = ?",
             (scope.database, scope.table),
         ):
             counts[row["state"]] = counts.get(row["state"], 0) + row["n"]
