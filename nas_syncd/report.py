@@ -7,15 +7,18 @@ touching the mount.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from nas_syncd.documents import DocumentsTable
 from nas_syncd.journal import DaemonLock, Journal
 from nas_syncd.messages import explain
-from nas_syncd.models import MountState, MountView, Reason
+from nas_syncd.models import MountState, MountView, Reason, State
 
 HOST = "SMB Mount"
+PAGE = 500
+_WAITING = frozenset({State.WAITING, State.FAILED})
 
 
 def status(
@@ -34,7 +37,13 @@ def status(
     counts = table.counts(user_id)
     tally = journal.tally(table.scope, nas)
     share = round(100 * counts.synced / counts.total, 1) if counts.total else 0.0
-    proven = tally.proven if user_id is None else _proven_of(table, journal, nas, user_id)
+    waiting, problems = tally.waiting + tally.failed, tally.problems
+    inherited = max(0, counts.synced - tally.proven)
+    if user_id is not None:  # the journal does not know users
+        inherited = _inherited_of(table, journal, nas, user_id, counts.synced, tally.proven)
+        pending = counts.total - counts.synced
+        waiting = _waiting_of(table, journal, user_id, pending, waiting)
+        problems = problems and _entries_of(table, journal, user_id, {State.PROBLEM})
     return {
         "total_documents": counts.total,
         "synced": counts.synced,
@@ -42,24 +51,38 @@ def status(
         "sync_percentage": share,
         "last_sync": naive_text(counts.last_sync),
         "nas_configured": view.usable,
-        "inherited": max(0, counts.synced - proven),
-        "waiting": tally.waiting + tally.failed,
-        "problems": tally.problems,
+        "inherited": inherited,
+        "waiting": waiting,
+        "problems": problems,
         "reason": explain(view.reason, language) if view.reason else None,
     }
 
 
+def _inherited_of(
+    table: DocumentsTable,
+    journal: Journal,
+    nas: str | None,
+    user_id: str,
+    synced: int,
+    proven_of_all: int,
+) -> int:
+    """Count one user's inherited documents, without looking at each where nobody has any."""
+    if not synced or table.counts().synced <= proven_of_all:
+        return 0
+    return max(0, synced - _proven_of(table, journal, nas, user_id))
+
+
 def _proven_of(table: DocumentsTable, journal: Journal, nas: str | None, user_id: str) -> int:
-    """Count one user's proven documents: the journal does not know users."""
+    """Count one user's proven documents."""
     proven, cursor = 0, None
     while True:
-        page = table.synced(cursor, 500, user_id)
+        page = table.synced(cursor, PAGE, user_id)
         entries = journal.entries(table.scope, [d.id for d in page.documents])
         for document in page.documents:
             entry = entries.get(document.id)
             proven += bool(
                 entry
-                and entry.state == "synced"
+                and entry.state is State.SYNCED
                 and entry.receipt
                 and entry.receipt.nas == nas
                 and entry.file_path == document.file_path
@@ -67,6 +90,43 @@ def _proven_of(table: DocumentsTable, journal: Journal, nas: str | None, user_id
         cursor = page.cursor
         if cursor is None:
             return proven
+
+
+def _waiting_of(
+    table: DocumentsTable, journal: Journal, user_id: str, pending: int, waiting_of_all: int
+) -> int:
+    """Count one user's documents that wait: by whichever is fewer, rows or entries."""
+    if not pending or not waiting_of_all:
+        return 0
+    if waiting_of_all <= pending:
+        return _entries_of(table, journal, user_id, _WAITING)
+    waiting, cursor = 0, None
+    while True:
+        page = table.pending(cursor, PAGE, user_id)
+        entries = journal.entries(table.scope, [d.id for d in page.documents])
+        for document in page.documents:
+            entry = entries.get(document.id)
+            same = entry is not None and entry.file_path == document.file_path
+            waiting += bool(same and entry and entry.state in _WAITING)
+        cursor = page.cursor
+        if cursor is None:
+            return waiting
+
+
+def _entries_of(
+    table: DocumentsTable, journal: Journal, user_id: str, states: Collection[State]
+) -> int:
+    """Count one user's documents in one of *states*, by way of everybody's."""
+    found, after = 0, ""
+    while True:
+        entries = journal.in_states(table.scope, states, after, PAGE)
+        rows = table.get([entry.id for entry in entries], user_id)
+        for entry in entries:
+            row = rows.get(entry.id)
+            found += row is not None and row.file_path == entry.file_path
+        if len(entries) < PAGE:
+            return found
+        after = entries[-1].id
 
 
 def naive_text(moment: dt.datetime | None) -> str | None:

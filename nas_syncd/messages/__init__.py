@@ -18,7 +18,18 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nas_syncd.messages import cli_en, cli_fr, demo_en, demo_fr, en, fr
+from nas_syncd.messages import (
+    api_en,
+    api_fr,
+    backend_en,
+    backend_fr,
+    cli_en,
+    cli_fr,
+    demo_en,
+    demo_fr,
+    en,
+    fr,
+)
 from nas_syncd.messages.shown import (
     DEFAULT_LANGUAGE,
     ago_text,
@@ -53,10 +64,13 @@ __all__ = [
 ]
 
 TEXTS: dict[str, dict[str, str]] = {
-    "fr": {**fr.TEXTS, **cli_fr.TEXTS, **demo_fr.TEXTS},
-    "en": {**en.TEXTS, **cli_en.TEXTS, **demo_en.TEXTS},
+    "fr": {**fr.TEXTS, **cli_fr.TEXTS, **demo_fr.TEXTS, **api_fr.TEXTS, **backend_fr.TEXTS},
+    "en": {**en.TEXTS, **cli_en.TEXTS, **demo_en.TEXTS, **api_en.TEXTS, **backend_en.TEXTS},
 }
-REMEDIES: dict[str, dict[str, str]] = {"fr": fr.REMEDIES, "en": en.REMEDIES}
+REMEDIES: dict[str, dict[str, str]] = {
+    "fr": {**fr.REMEDIES, **api_fr.REMEDIES},
+    "en": {**en.REMEDIES, **api_en.REMEDIES},
+}
 LANGUAGES: tuple[str, ...] = tuple(TEXTS)
 
 _OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
