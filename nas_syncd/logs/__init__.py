@@ -39,12 +39,14 @@ from nas_syncd.logs.safe import (
     redacted,
     safe,
 )
+from nas_syncd.logs.tap import Tap
 
 __all__ = [
     "FOREIGN_EVENT",
     "Logger",
     "Repeater",
     "Suppressed",
+    "Tap",
     "configure_logging",
     "forget_secrets",
     "get_logger",

@@ -21,6 +21,7 @@ from nas_syncd.logs.safe import (
     safe,
     str_of,
 )
+from nas_syncd.logs.tap import Tap
 
 FOREIGN_EVENT = "log.foreign"
 """What other libraries log through the standard library, with their words in ``message``."""
@@ -63,18 +64,25 @@ class _Output:
     colour: bool
     journald: bool
     file: LogFile | None
+    tap: Tap | None
     lock: threading.RLock
+
+    @property
+    def _wants_json(self) -> bool:
+        return self.as_json or self.file is not None or self.tap is not None
 
     def write(self, record: Record) -> None:
         """Write one record everywhere. Never raises."""
         try:
-            line = json_line(record) if self.as_json or self.file is not None else ""
+            line = json_line(record) if self._wants_json else ""
         except (TypeError, ValueError, RecursionError) as error:
             record = {**record, "unprintable": type(error).__name__}
             record = {key: str_of(value) for key, value in record.items()}
             line = json_line(record)
         if self.file is not None:
             self.file.write(line)
+        if self.tap is not None:
+            self.tap.add(line)
         if self.stream is not None:
             lines = [line] if self.as_json else _console(record, colour=self.colour)
             if self.journald:
@@ -115,6 +123,7 @@ def configure_logging(
     stream: TextIO | None = None,
     journald: bool = False,
     colour: bool = True,
+    tap: Tap | None = None,
 ) -> None:
     """
     Send every event to *stream* (standard error by default) and to *file*, from now on.
@@ -126,6 +135,7 @@ def configure_logging(
         fmt: ``auto`` is ``console`` on a terminal, JSON lines otherwise; *file* is always JSON.
         journald: *stream* goes to systemd's journal: lines begin with their level (``<6>``).
         colour: Whether a terminal may be coloured.
+        tap: Gets every line as well, as JSON.
 
     Raises:
         JournalError: *file* cannot be opened.
@@ -141,6 +151,7 @@ def configure_logging(
         colour=colour and terminal,
         journald=journald,
         file=opened,
+        tap=tap,
         lock=threading.RLock(),
     )
     with _changing:

@@ -36,7 +36,7 @@ TEXTS: dict[str, str] = {
     "api.invalid": "The parameter {name} is not as it must be[[: {detail}]]",
     "api.cursor": "The cursor is not one that this list has given",
     "api.too_many_runs": "{runs} synchronisations are under way already",
-    "api.ids_or_all": "Name documents by their ids, or all of them (everything, user_id), not both",
+    "api.ids_or_all": "Ids, or all documents (everything, user_id), not both",
     "api.unknown_run": "There is no such synchronisation, or it was long ago",
     "api.not_installed": "The HTTP API is not installed: the daemon works without it",
 }

@@ -43,7 +43,7 @@ TEXTS: dict[str, str] = {
     "api.invalid": "Le paramètre {name} n’est pas valable[[ : {detail}]]",
     "api.cursor": "Le curseur n’a pas été donné par cette liste",
     "api.too_many_runs": "{runs} synchronisations sont déjà en cours",
-    "api.ids_or_all": "Désignez des documents par leurs identifiants, ou tous (everything, user_id), pas les deux",
+    "api.ids_or_all": "Des identifiants, ou tous les documents (everything, user_id), pas les deux",
     "api.unknown_run": "Cette synchronisation n’existe pas, ou elle est trop ancienne",
     "api.not_installed": "L’API HTTP n’est pas installée : le démon travaille sans elle",
 }
