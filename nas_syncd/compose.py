@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from nas_syncd.documents import DocumentsTable, TableNames
 from nas_syncd.models import MountView, Policy
 from nas_syncd.settings import Settings
 from nas_syncd.site import Plan, Site
 from nas_syncd.watcher import Batch, UploadFolder, UploadsView
+
+T = TypeVar("T", bound=DocumentsTable)
 
 DATABASE_TIMEOUT_SECONDS = 10.0
 
@@ -43,12 +46,15 @@ def names_from(settings: Settings) -> TableNames:
     return TableNames(settings.db_table, settings.db_columns)
 
 
-def table_from(settings: Settings) -> DocumentsTable:
+def table_from(settings: Settings, kind: type[T] = DocumentsTable) -> T:  # type: ignore[assignment]
     """
+    Args:
+        kind: A table that does more than the plain one.
+
     Raises:
         ConfigurationError: No driver for the database is installed.
     """
-    return DocumentsTable.connect(
+    return kind.connect(
         settings.database_url.get_secret_value(),
         names_from(settings),
         timeout_seconds=DATABASE_TIMEOUT_SECONDS,

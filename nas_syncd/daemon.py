@@ -13,46 +13,54 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas_syncd import __version__
 from nas_syncd.backlog import Backlog
 from nas_syncd.compose import policy_from, site_from, table_from
+from nas_syncd.desk import CountedTable
 from nas_syncd.errors import ConfigurationError, DatabaseUnavailableError, JournalError
 from nas_syncd.fates import log_fate
 from nas_syncd.flow import Flow
 from nas_syncd.intake import Intake
 from nas_syncd.journal import DaemonLock
 from nas_syncd.live import live_record
-from nas_syncd.logs import Repeater, get_logger
+from nas_syncd.logs import Repeater, Tap, get_logger
 from nas_syncd.messages import explain, remedy, text
-from nas_syncd.models import Document, Fate, FateKind, MountView, Source, State
+from nas_syncd.models import Document, Fate, FateKind, MountView, Reason, Source, State
 from nas_syncd.sdnotify import Notifier
 from nas_syncd.settings import Settings, notify_environment
 from nas_syncd.settle import Settling
 from nas_syncd.upkeep import Upkeep
 from nas_syncd.watcher import Batch, UploadsState, UploadsView
 
+if TYPE_CHECKING:  # an extra
+    from nas_syncd.api.front import Front
+
 TICK_SECONDS = 1.0
 STOP_SECONDS = 7.0
 """How long files in flight may take to finish at a stop; the rest of ten seconds is for closing."""
 DATABASE_RETRY_SECONDS = (1.0, 2.0, 5.0)
 LIVE_SECONDS = 1.0
+WATCHED_SECONDS = 0.5
 WAIT_LOOK_SECONDS = 0.2
 JOURNAL_RETRY_SECONDS = 2.0
 
 _log = get_logger("nas_syncd.daemon")
 
 
-def run_daemon(settings: Settings, reload: Callable[[], Settings]) -> int:
+def run_daemon(settings: Settings, reload: Callable[[], Settings], tap: Tap | None = None) -> int:
     """Run until a signal ends it; return the exit code. Logging is configured by the caller.
+
+    Args:
+        tap: The last log lines, for who asks the daemon for them.
 
     Raises:
         StateDirectoryBusyError: Another daemon owns the state directory.
         JournalError: The state directory cannot be used.
         ConfigurationError: No driver for the database, or the table is not as it must be.
     """
-    daemon = Daemon(settings, reload)
+    daemon = Daemon(settings, reload, tap)
     daemon.start()
     try:
         daemon.loop()
@@ -64,8 +72,13 @@ def run_daemon(settings: Settings, reload: Callable[[], Settings]) -> int:
 class Daemon:
     """See the module. ``start``, ``loop`` and ``stop`` are called by one thread, in this order."""
 
-    def __init__(self, settings: Settings, reload: Callable[[], Settings]) -> None:
+    def __init__(
+        self, settings: Settings, reload: Callable[[], Settings], tap: Tap | None = None
+    ) -> None:
         self.settings = settings
+        self._tap = tap
+        self._front: Front | None = None
+        """None where FastAPI is not installed."""
         self._reload = reload
         self._repeater = Repeater()
         self._stopping = 0
@@ -77,7 +90,7 @@ class Daemon:
         self._database_detail = ""
         self._checked_table = False
         self._was_stuck = False
-        self._live_due = 0.0
+        self._show_due = self._live_due = 0.0
         self._live_shown: dict[str, Any] = {}
         self._synced = 0
         self._next_due: float | None = None
@@ -88,7 +101,7 @@ class Daemon:
 
     def start(self) -> None:
         settings = self.settings
-        self.table = table_from(settings)
+        self.table = table_from(settings, CountedTable)
         self.site = site_from(
             settings,
             watch=True,
@@ -110,8 +123,9 @@ class Daemon:
         self.backlog = Backlog(self.site, self.table, self.flow.waits, self._offer)
         self.upkeep = Upkeep(self.site, self.table, self.flow.inbox, self._look_again)
         try:
+            self._front = self._make_front()
             self.lock.acquire()
-        except JournalError:
+        except (ConfigurationError, JournalError):
             self.site.close()
             self.table.close()
             raise
@@ -127,6 +141,35 @@ class Daemon:
             state=str(settings.state_dir),
         )
         self.site.uploads.start()
+        if self._front is not None:
+            self._front.start()
+
+    def _make_front(self) -> Front | None:
+        """
+        Raises:
+            ConfigurationError: The API would be open to others without a good token.
+        """
+        try:
+            from nas_syncd.api.front import Front
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] == "nas_syncd":
+                raise
+            _log.warning(
+                "api.not_installed",
+                missing=error.name,
+                text=explain(Reason("api.not_installed"), self.settings.language),
+            )
+            return None
+        return Front(
+            self.settings,
+            self.site,
+            self.table,
+            language=lambda: self.settings.language,
+            do=self.flow.inbox.put,
+            offer=self._offer,
+            on_fate=self._tell,
+            tap=self._tap,
+        )
 
     def _install_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -151,6 +194,8 @@ class Daemon:
             except JournalError as error:
                 self._journal_trouble(error)
             self.notifier.ping()
+            if self._front is not None:
+                self._front.desk.beat()
 
     def _round(self) -> None:
         if self._reload_wanted:
@@ -167,7 +212,7 @@ class Daemon:
     def _timeout(self, uploads_due: float) -> float:
         """How long the loop may sleep when nothing arrives."""
         now = time.monotonic()
-        dues = [now + TICK_SECONDS, uploads_due]
+        dues = [now + TICK_SECONDS, uploads_due, self._show_due]
         if self._database_since is None and self.flow.room:
             dues += [due for due in (self.intake.due(), self._next_wait()) if due is not None]
         return max(0.005, min(dues) - now)
@@ -323,6 +368,8 @@ class Daemon:
             source=now.source,
             text=explain(now.reason, language) if now.reason else text("mount.ok", language),
         )
+        if self._front is not None:
+            self._front.desk.mount_changed(now)
         if now.usable:
             self.backlog.release()
 
@@ -343,6 +390,12 @@ class Daemon:
     # -- telling ----------------------------------------------------------------------------
 
     def _fate(self, fate: Fate) -> None:
+        self._tell(fate)
+        if fate.kind in (FateKind.WAITING, FateKind.FAILED, FateKind.REFUSED):
+            self.backlog.waiting(fate.document)
+
+    def _tell(self, fate: Fate) -> None:
+        """Log it, count it, publish it; also what a run of the API's tells, in its thread."""
         code = fate.reason.code if fate.reason else ""
         said = fate.kind is FateKind.REFUSED and not self._repeater.should_log(
             (fate.document.id, code), self.site.now()
@@ -350,17 +403,22 @@ class Daemon:
         if not said:
             log_fate(_log, fate, self.settings.language)
         self._synced += fate.kind is FateKind.SYNCED
-        if fate.kind in (FateKind.WAITING, FateKind.FAILED, FateKind.REFUSED):
-            self.backlog.waiting(fate.document)
+        if self._front is not None:
+            self._front.desk.told(fate)
 
     def _show(self) -> None:
-        """Write down how things stand, when that has changed, for who asks from outside."""
-        if time.monotonic() < self._live_due:
+        """Tell how things stand to who watches, and write it down, when it has changed."""
+        now = time.monotonic()
+        if now < self._show_due:
             return
-        self._live_due = time.monotonic() + LIVE_SECONDS
+        watched = self._front is not None and self._front.watched
+        self._show_due = now + (WATCHED_SECONDS if watched else LIVE_SECONDS)
         away = self._database_detail if self._database_since is not None else None
         live = live_record(self.site, self.flow, self.intake, away)
-        if live != self._live_shown:
+        if self._front is not None:
+            self._front.desk.show(live, watched=watched)
+        if live != self._live_shown and now >= self._live_due:
+            self._live_due = now + LIVE_SECONDS
             self._live_shown = live
             self.site.journal.put("live", {**live, "at": self.site.now().isoformat()})
         self.notifier.status(self._status_line())
@@ -388,7 +446,16 @@ class Daemon:
         except ConfigurationError as error:
             _log.error("daemon.reload_refused", text=error.detail)
         else:
-            fixed = ("nas_path", "upload_dir", "db_upload_dir", "state_dir", "db_table")
+            fixed = (
+                "nas_path",
+                "upload_dir",
+                "db_upload_dir",
+                "state_dir",
+                "db_table",
+                "api_host",
+                "api_port",
+                "api_token",
+            )
             ignored = [n for n in fixed if getattr(fresh, n) != getattr(self.settings, n)]
             self.settings = fresh
             self.site.policy = policy_from(fresh)
@@ -404,6 +471,8 @@ class Daemon:
         deadline = time.monotonic() + STOP_SECONDS
         _log.info("daemon.stopping", in_flight=len(self.flow.flying()))
         self.flow.close()
+        if self._front is not None:
+            self._front.desk.runs.stop()
         try:
             while self.flow.flying() and time.monotonic() < deadline and self._stopping < 2:
                 self.flow.step(min(0.2, max(0.01, deadline - time.monotonic())))
@@ -412,6 +481,8 @@ class Daemon:
         left = len(self.flow.flying())
         with contextlib.suppress(JournalError):
             self.flow.let_go()
+        if self._front is not None:
+            self._front.stop(deadline if self._stopping < 2 else 0.0)
         self.site.close(grace_seconds=0.5)
         self.table.close()
         self.lock.release()

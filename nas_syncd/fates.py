@@ -6,7 +6,8 @@ from nas_syncd.logs import Logger
 from nas_syncd.messages import explain
 from nas_syncd.models import Fate, FateKind
 
-_QUIET = frozenset({"wait.settling", "wait.backoff", "wait.elsewhere"})
+QUIET = frozenset({"wait.settling", "wait.backoff", "wait.elsewhere"})
+"""Reasons of fates that come and go in a second and that nobody wants to read about."""
 
 
 def log_fate(log: Logger, fate: Fate, language: str) -> None:
@@ -26,7 +27,7 @@ def log_fate(log: Logger, fate: Fate, language: str) -> None:
             adopted=fate.adopted,
         )
         return
-    if reason is None or reason.code in _QUIET:
+    if reason is None or reason.code in QUIET:
         return
     about |= {"code": reason.code, "text": explain(reason, language)}
     if fate.kind in (FateKind.FAILED, FateKind.REFUSED):

@@ -73,6 +73,7 @@ class ManualSync:
         on_end: Callable[[Ended], None],
         on_tick: Callable[[], None] = lambda: None,
         on_fate: Callable[[Fate], None] = lambda _fate: None,
+        on_stopping: Callable[[], None] = lambda: None,
         elsewhere_seconds: float = ELSEWHERE_SECONDS,
     ) -> None:
         """
@@ -80,12 +81,16 @@ class ManualSync:
             on_end: Called exactly once for each document that was taken and has its ending.
             on_tick: Called several times a second.
             on_fate: Called for each go, for the log.
+            on_stopping: Called once after :meth:`stop`, in the thread of :meth:`go`.
         """
         self.site = site
         self.table = table
         self.flow = Flow(site, table, manual=True, on_fate=on_fate)
         self._on_end = on_end
         self._on_tick = on_tick
+        self._on_stopping = on_stopping
+        self.stopped = False
+        """Whether :meth:`stop` was called."""
         self._elsewhere_seconds = elsewhere_seconds
         self._again: dict[str, _Again] = {}
         self._goes: Counter[str] = Counter()
@@ -116,7 +121,7 @@ class ManualSync:
         """
         more = True
         try:
-            while more or self.flow.busy or self._again:
+            while not self.stopped and (more or self.flow.busy or self._again):
                 self._offer_again()
                 if more and self.flow.room:
                     more = self._take(documents)
@@ -126,6 +131,20 @@ class ManualSync:
         except SyncError:
             self.finish(FINISH_SECONDS)
             raise
+        if self.stopped:
+            self._on_stopping()
+            self.finish(FINISH_SECONDS)
+
+    def stop(self) -> None:
+        """Begin nothing new: :meth:`go` lets what flies land and returns. Every document that is
+        marked has its ending told. Any thread or signal handler may call it, at any time."""
+        self.stopped = True
+        self.flow.inbox.put(None)
+
+    def let_go(self) -> None:
+        """What was not brought to its end is free for others; what still flies, when it lands."""
+        if not self.flow.flying():
+            self.flow.let_go()
 
     def finish(self, seconds: float) -> int:
         """Begin nothing new, let what flies land for up to *seconds*; return how many did not."""

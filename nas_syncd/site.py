@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas_syncd.agent.process import Agent
+from nas_syncd.errors import SyncError, Whose
 from nas_syncd.journal import Journal, Runs
 from nas_syncd.models import Document, Intent, MountView, Policy, Source, SourceKind
-from nas_syncd.mount import Guard
+from nas_syncd.mount import Guard, mount_error
 from nas_syncd.names import TEMP_FOLDER
 from nas_syncd.watcher import UploadFolder, relative_path
 
@@ -109,6 +110,25 @@ class Site:
             f"/.nas-syncd-{self.runs.mine}-{number}.part"
         )
         return Intent(self.runs.mine, nas, temp, candidates, self.now())
+
+    def try_nas(self) -> None:
+        """Write, flush, read back and remove a small file; with a deadline.
+
+        Raises:
+            MountError: The NAS cannot be used; says why.
+            SyncError: It gives back something else than was written.
+        """
+        guard = self.guard
+        guard.check().result()
+        guard.raise_unless_usable()
+        file_system = guard.identity.file_system if guard.identity else ""
+        try:
+            self.agent.call("test", root=self.plan.nas_path, nas=self.nas, file_system=file_system)
+        except SyncError as error:
+            if error.whose is not Whose.MOUNT:
+                raise
+            guard.trouble(error)
+            raise mount_error(guard.view) from error
 
     def new_holder(self) -> str:
         """Return the name under which one flow has documents in hand, until :meth:`let_go`."""

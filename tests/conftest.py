@@ -19,7 +19,7 @@ settings.register_profile(
 settings.load_profile("shared-machine")
 
 OUR_SETTINGS = ("NAS_", "DATABASE_URL", "UPLOAD_DIR")
-ALWAYS_THERE = ("lab", "root")
+ALWAYS_THERE = ("browser", "lab", "root")
 """Marks of tests that may not be skipped where ``LAB_REQUIRED=1`` says that the lab is there."""
 
 

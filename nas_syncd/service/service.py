@@ -102,11 +102,9 @@ class NASSyncService:
         view = self._view(fresh=True)
         if not view.usable:
             return False, self._why(view)
-        site = self._site
         try:
-            site.agent.call("test", root=self.nas_mount_path, nas=site.nas, file_system="")
+            self._site.try_nas()
         except SyncError as error:
-            site.guard.trouble(error)
             return False, render_error(error, self.language)
         return True, text("test.ok", self.language)
 

@@ -17,6 +17,7 @@ from nas_syncd.settings.ambient import (
     journal_stream,
     language_from_environment,
     notify_environment,
+    runtime_directories,
     wants_colour,
 )
 from nas_syncd.settings.sources import env_name
@@ -36,6 +37,7 @@ __all__ = [
     "load_settings",
     "notify_environment",
     "require_for_run",
+    "runtime_directories",
     "wants_colour",
 ]
 

@@ -52,6 +52,12 @@ def notify_environment(environ: Mapping[str, str] | None = None) -> dict[str, st
     return {name: environ[name] for name in names if name in environ}
 
 
+def runtime_directories(environ: Mapping[str, str] | None = None) -> list[Path]:
+    """Return what systemd made for us below ``/run`` (``RuntimeDirectory=``), mostly nothing."""
+    environ = os.environ if environ is None else environ
+    return [Path(one) for one in environ.get("RUNTIME_DIRECTORY", "").split(":") if one]
+
+
 def inherited_environment(*names: str) -> dict[str, str]:
     """Return what a child needs of our own environment, for who starts one."""
     return {name: os.environ[name] for name in names if name in os.environ}

@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     log_file: Annotated[LocalPath | None, BeforeValidator(_or_none)] = None
     api_host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     api_port: int = Field(default=8377, ge=0, le=65535)
-    """0: the system chooses a free one."""
+    """0: no HTTP, only the Unix socket in the state directory."""
     api_token: SecretStr = SecretStr("")
     notify_urls: Annotated[tuple[SecretStr, ...], BeforeValidator(_urls)] = ()
 

@@ -1,0 +1,374 @@
+"""The calls below ``/sync``, answered from the desk.
+
+Every handler is asynchronous and waits for nothing but its own answer; what asks the database
+or does real work happens in the desk's threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import Future
+from enum import Enum
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from nas_syncd.api import shapes
+from nas_syncd.api.answers import Answer, problem
+from nas_syncd.api.stream import EventStream, Hub, resume_point
+from nas_syncd.desk import Desk, Run, Wanted
+from nas_syncd.desk.counted import Figures
+from nas_syncd.desk.lists import DEFAULT, MOST
+from nas_syncd.errors import DatabaseUnavailableError, SyncError
+from nas_syncd.messages import render_error, text
+from nas_syncd.wishes import Wish
+
+T = TypeVar("T")
+
+COUNT_SECONDS = 2.0
+"""How long counting the documents is waited for before the database is said not to answer."""
+LONGEST_ID = 300
+LONGEST_PATH = 4200
+
+Lang = Annotated[
+    Literal["fr", "en"] | None, Query(description="The texts' language; else the settings'.")
+]
+User = Annotated[str | None, Query(max_length=LONGEST_ID, description="Only this user's.")]
+DocumentId = Annotated[
+    str, Path(min_length=1, max_length=LONGEST_ID, description="The row's primary key.")
+]
+
+CONTRACT: list[str | Enum] = ["the backend's five calls"]
+LOOKING: list[str | Enum] = ["looking"]
+WORK: list[str | Enum] = ["work"]
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def problems(*statuses: int) -> Responses:
+    """Return what OpenAPI says of the errors that a call may answer with."""
+    words = {
+        400: "It cannot be done, and why.",
+        401: "A token is needed.",
+        403: "Asked from another site.",
+        404: "Unknown.",
+        409: "What was asked for contradicts itself.",
+        413: "The body is too large.",
+        421: "The Host header is not ours.",
+        422: "A parameter is not as it must be.",
+        503: "Not now: the database or the daemon does not answer; try again.",
+    }
+    every = (401, 403, 413, 421, 422, 503)
+    chosen = sorted({*every, *statuses})
+    return {one: {"model": shapes.Problem, "description": words[one]} for one in chosen}
+
+
+async def figures_now(desk: Desk) -> Figures:
+    """Return how many documents there are.
+
+    Raises:
+        DatabaseUnavailableError: They cannot be counted, or not soon enough.
+    """
+    trouble = desk.database_trouble()
+    if trouble is not None:
+        raise trouble
+    figures = desk.figures.ask()
+    if not isinstance(figures, Future):
+        return figures
+    try:
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(figures)), COUNT_SECONDS)
+    except TimeoutError:
+        raise DatabaseUnavailableError(f"no answer within {COUNT_SECONDS:g} s") from None
+
+
+class SyncRoutes:
+    """The handlers; :meth:`router` has them all."""
+
+    def __init__(self, desk: Desk, hub: Hub) -> None:
+        self.desk = desk
+        self.hub = hub
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/sync", default_response_class=Answer)
+        self._contract(router)
+        self._beyond(router)
+        return router
+
+    def _contract(self, router: APIRouter) -> None:
+        add, tags = router.add_api_route, CONTRACT
+        add("/status", self.status, response_model=shapes.Status, responses=problems(), tags=tags)
+        add("/config", self.config, response_model=shapes.Config, responses=problems(), tags=tags)
+        add(
+            "/test",
+            self.test,
+            methods=["POST"],
+            response_model=shapes.Outcome,
+            responses=problems(),
+            tags=tags,
+        )
+        add(
+            "/run",
+            self.run,
+            methods=["POST"],
+            response_model=shapes.RunResult,
+            responses={
+                202: {"model": shapes.Run, "description": "Begun; `url` tells how it goes."},
+                **problems(400),
+            },
+            tags=tags,
+        )
+        add(
+            "/document/{document_id}",
+            self.document,
+            methods=["POST"],
+            response_model=shapes.Outcome,
+            responses=problems(400, 404),
+            tags=tags,
+        )
+
+    def _beyond(self, router: APIRouter) -> None:
+        add = router.add_api_route
+        add("/now", self.now, response_model=shapes.Now, responses=problems(), tags=LOOKING)
+        add(
+            "/documents",
+            self.documents,
+            response_model=shapes.DocumentPage,
+            responses=problems(404),
+            tags=LOOKING,
+        )
+        add(
+            "/documents/{document_id}",
+            self.one,
+            response_model=dict[str, Any],
+            responses=problems(400, 404),
+            tags=LOOKING,
+        )
+        add(
+            "/explain",
+            self.explain,
+            response_model=dict[str, Any],
+            responses=problems(),
+            tags=LOOKING,
+        )
+        add(
+            "/months",
+            self.months,
+            response_model=shapes.Months,
+            responses=problems(),
+            tags=LOOKING,
+        )
+        add(
+            "/events",
+            self.events,
+            response_class=Response,
+            responses={
+                200: {
+                    "description": "Server-sent events: `now`, `fate`, `mount`, `missed`.",
+                    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                },
+                **problems(),
+            },
+            tags=LOOKING,
+        )
+        add(
+            "/documents/{document_id}/retry",
+            self.retry,
+            methods=["POST"],
+            status_code=202,
+            response_model=shapes.Queued,
+            responses=problems(400, 404),
+            tags=WORK,
+        )
+        add(
+            "/runs",
+            self.begin,
+            methods=["POST"],
+            status_code=202,
+            response_model=shapes.Run,
+            responses=problems(400, 409),
+            tags=WORK,
+        )
+        add(
+            "/runs/{run}",
+            self.look,
+            response_model=shapes.Run,
+            responses=problems(404),
+            tags=WORK,
+        )
+
+    # -- the five calls ---------------------------------------------------------------------
+
+    async def status(self, user_id: User = None, lang: Lang = None) -> Answer:
+        """How many documents there are, how many are safe, what waits, and why."""
+        language = self._language(lang)
+        if user_id is not None:
+            return Answer(await self._ask(lambda: self.desk.status_of(user_id, language)))
+        return Answer(self.desk.status(await figures_now(self.desk), language))
+
+    async def config(self, lang: Lang = None) -> Answer:
+        """What is set, and whether the NAS can be used now."""
+        return Answer(self.desk.config(self._language(lang)))
+
+    async def test(self, lang: Lang = None) -> Answer:
+        """Write, flush, read back and remove a small file on the NAS."""
+        language = self._language(lang)
+        try:
+            await self._ask(self.desk.test)
+        except SyncError as error:
+            return Answer({"success": False, "message": render_error(error, language)})
+        return Answer({"success": True, "message": text("test.ok", language)})
+
+    async def run(
+        self,
+        user_id: User = None,
+        wait: Annotated[
+            bool, Query(description="False: answer 202 at once, with where to look.")
+        ] = True,
+        lang: Lang = None,
+    ) -> Answer:
+        """Copy everything that is not marked, and say what became of it."""
+        language = self._language(lang)
+        run = await self._begin(Wish(user=user_id), language)
+        if not wait:
+            return _accepted(run)
+        await asyncio.wrap_future(run.finished)
+        return Answer(run.result())
+
+    async def document(self, document_id: DocumentId, lang: Lang = None) -> Answer:
+        """Copy one document now."""
+        language = self._language(lang)
+        finished = await self._ask(lambda: self.desk.sync_one(document_id, language))
+        run: Run = await asyncio.wrap_future(finished)
+        line = run.lines[-1] if run.lines else None
+        if run.error is not None or line is None:
+            error = run.error or SyncError("no answer")
+            return Answer({"success": False, "message": render_error(error, language)})
+        if line.ending in ("unknown", "gone"):  # the row was deleted meanwhile
+            return problem(404, "document.unknown", text("document.unknown", language))
+        return Answer({"success": line.ending == "safe", "message": line.text})
+
+    # -- looking ----------------------------------------------------------------------------
+
+    async def now(self, lang: Lang = None) -> Answer:
+        """Everything at a glance, and the last fates."""
+        language = self._language(lang)
+        with contextlib.suppress(DatabaseUnavailableError):  # `database` says so
+            await figures_now(self.desk)
+        return Answer({**self.desk.now(language), "recent": self.desk.recent(language)})
+
+    async def documents(
+        self,
+        state: Annotated[
+            shapes.DocumentState | None, Query(description="`pending`: whatever is not marked.")
+        ] = None,
+        user_id: User = None,
+        cursor: Annotated[
+            str | None, Query(max_length=1000, description="From the page before.")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=MOST)] = DEFAULT,
+        lang: Lang = None,
+    ) -> Answer:
+        """List documents, page by page."""
+        language = self._language(lang)
+        wanted = Wanted(state, user_id, cursor, limit)
+        return Answer(await self._ask(lambda: self.desk.lists.page(wanted, language)))
+
+    async def one(self, document_id: DocumentId, lang: Lang = None) -> Answer:
+        """All that is known of one document: row, file, decision, receipt, what happens next."""
+        language = self._language(lang)
+        told = await self._ask(lambda: self._story(document_id, language))
+        return Answer(told.data)
+
+    def _story(self, document_id: str, language: str) -> Any:
+        self.desk.row(document_id)
+        return self.desk.explain(document_id, language)
+
+    async def explain(
+        self,
+        wanted: Annotated[str, Query(min_length=1, max_length=LONGEST_PATH)],
+        lang: Lang = None,
+    ) -> Answer:
+        """The same for an id or a path; what ``nas-syncd explain --json`` prints."""
+        language = self._language(lang)
+        told = await self._ask(lambda: self.desk.explain(wanted, language))
+        return Answer({**told.data, "exit": int(told.exit)})
+
+    async def months(self, user_id: User = None) -> Answer:
+        """How complete each month is, by type."""
+        return Answer(await self._ask(lambda: self.desk.months(user_id)))
+
+    async def events(
+        self,
+        request: Request,
+        after: Annotated[
+            int | None, Query(ge=0, le=2**53, description="Resume after this fate.")
+        ] = None,
+        lang: Lang = None,
+    ) -> Response:
+        """Every fate, each change of the mount, and how things stand, as they happen."""
+        after = resume_point(request.headers.get("last-event-id"), after)
+        return EventStream(self.hub, self._language(lang), after)
+
+    # -- work -------------------------------------------------------------------------------
+
+    async def retry(self, document_id: DocumentId) -> Answer:
+        """Try one document again now: its backoff is cleared."""
+        found = await self._ask(lambda: self.desk.retry(document_id))
+        url = f"/sync/documents/{found}"
+        return Answer({"id": found, "queued": True, "url": url}, status_code=202)
+
+    async def begin(
+        self,
+        id: Annotated[  # noqa: A002 - the parameter's name in the address
+            list[Annotated[str, Query(max_length=LONGEST_ID)]] | None,
+            Query(max_length=1000, description="These documents; none: all that are pending."),
+        ] = None,
+        everything: Annotated[bool, Query(description="What is pending, too.")] = False,
+        user_id: User = None,
+        inherited: Annotated[
+            bool, Query(description="Check inherited flags by reading the NAS.")
+        ] = False,
+        lang: Lang = None,
+    ) -> Answer:
+        """Begin what ``nas-syncd sync`` does; the answer tells where to look."""
+        ids = tuple(id or ())
+        wish = Wish(ids, everything, user_id, inherited)
+        if wish.contradicts_itself:
+            return problem(409, "api.ids_or_all", text("api.ids_or_all", self._language(lang)))
+        return _accepted(await self._begin(wish, self._language(lang)))
+
+    async def look(
+        self,
+        run: Annotated[str, Path(max_length=40)],
+        after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+        lang: Lang = None,
+    ) -> Answer:
+        """How a run goes, or what became of it; in the language that it was asked for in."""
+        language = self._language(lang)
+        found = self.desk.runs.get(run)
+        if found is None:
+            return problem(404, "api.unknown_run", text("api.unknown_run", language))
+        return Answer(found.as_json(after))
+
+    # -- inside -----------------------------------------------------------------------------
+
+    def _language(self, wanted: str | None) -> str:
+        return wanted or self.desk.language()
+
+    async def _ask(self, question: Callable[[], T]) -> T:
+        return await asyncio.wrap_future(self.desk.crew.run(question))
+
+    async def _begin(self, wish: Wish, language: str) -> Run:
+        def begin() -> Run:
+            self.desk.require_nas()
+            return self.desk.runs.begin(wish, language)
+
+        return await self._ask(begin)
+
+
+def _accepted(run: Run) -> Answer:
+    data = run.as_json(0)
+    return Answer(data, status_code=202, headers={"Location": data["url"]})

@@ -1,0 +1,181 @@
+"""How many documents there are, known at once: counted now and then, and kept right in between.
+
+The whole table is read at most once a second, and only while somebody asks. What we mark in
+between is added: it shows in the very next answer.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nas_syncd.documents import Counts, DocumentsTable, MarkOutcome
+from nas_syncd.errors import DatabaseUnavailableError, SyncError
+from nas_syncd.journal import Tally
+
+FRESH_SECONDS = 0.7
+"""A count that is older is renewed when somebody asks; together with the time that counting
+takes, what the backend changed shows within a second."""
+QUICK_SECONDS = 0.05
+"""While counting takes no longer, marks wait for it, and the sum is exact. A slower count leaves
+the marks that were made meanwhile to the next one."""
+
+
+class CountedTable(DocumentsTable):
+    """The table as the daemon's flows use it: it counts the flags that they set and take back."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.marks_lock = threading.Lock()
+        self.net_marks = 0
+        """Flags set less flags taken back since the start."""
+        self.marked_at: dt.datetime | None = None
+
+    def mark(self, marks: Collection[tuple[str, str]], at: dt.datetime) -> dict[str, MarkOutcome]:
+        with self.marks_lock:
+            outcomes = super().mark(marks, at)
+            made = sum(outcome is MarkOutcome.MARKED for outcome in outcomes.values())
+            self.net_marks += made
+            if made:
+                self.marked_at = at
+            return outcomes
+
+    def unmark(self, marks: Collection[tuple[str, str]]) -> set[str]:
+        with self.marks_lock:
+            taken = super().unmark(marks)
+            self.net_marks -= len(taken)
+            return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The table and the journal, counted together."""
+
+    counts: Counts
+    tally: Tally
+
+    @property
+    def inherited(self) -> int:
+        """Flags without a receipt; what we are just marking is not among them."""
+        return max(0, self.counts.synced - self.tally.proven - self.tally.unmarked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    figures: Figures
+    net_marks: int
+    at: float
+    """Monotonic, when counting began."""
+    token: object
+    """The database's change token then; None: it has none."""
+
+
+class FiguresKeeper:
+    """Thread-safe. ``now`` answers from memory or from one count that all who ask share."""
+
+    def __init__(
+        self,
+        table: CountedTable,
+        tally: Callable[[], Tally],
+        submit: Callable[[Callable[[], None]], object],
+    ) -> None:
+        """
+        Args:
+            submit: Runs a job in another thread, soon.
+        """
+        self._table = table
+        self._tally = tally
+        self._submit = submit
+        self._lock = threading.Lock()
+        self._taken: _Taken | None = None
+        self._coming: Future[Figures] | None = None
+        self._cost = 0.0
+        self._changed_at = 0.0
+
+    def changed(self) -> None:
+        """Something but a mark has changed (a flag was proven): who asks next waits for a count."""
+        self._changed_at = time.monotonic()
+
+    def known(self) -> Figures | None:
+        """Return the last figures, however old, with our marks since; None before the first."""
+        taken = self._taken
+        return self._with_marks(taken) if taken else None
+
+    def ask(self) -> Figures | Future[Figures]:
+        """Return the figures as they are now, or the future that will have them.
+
+        The future raises :class:`DatabaseUnavailableError` when the table cannot be counted.
+        """
+        taken = self._taken
+        if taken is None or taken.at <= self._changed_at:
+            return self._renew()
+        age = time.monotonic() - taken.at
+        if age < FRESH_SECONDS:
+            return self._with_marks(taken)
+        coming = self._renew()
+        if age < FRESH_SECONDS + QUICK_SECONDS + self._cost:
+            return self._with_marks(taken)  # a poller gets the last one while the next is made
+        return coming
+
+    def _with_marks(self, taken: _Taken) -> Figures:
+        made = self._table.net_marks - taken.net_marks
+        if not made:
+            return taken.figures
+        counts, tally = taken.figures.counts, taken.figures.tally
+        synced = min(counts.total, max(0, counts.synced + made))
+        last = max(filter(None, (counts.last_sync, self._table.marked_at)), default=None)
+        return Figures(
+            replace(counts, synced=synced, last_sync=last),
+            tally._replace(proven=max(0, tally.proven + made)),
+        )
+
+    def _renew(self) -> Future[Figures]:
+        with self._lock:
+            if self._coming is None:
+                self._coming = Future()
+                self._submit(self._count)
+            return self._coming
+
+    def _count(self) -> None:
+        coming = self._coming
+        assert coming is not None
+        try:
+            taken = self._take()
+        except SyncError as error:
+            self._end()
+            coming.set_exception(error)
+        except BaseException as error:
+            self._end()
+            coming.set_exception(DatabaseUnavailableError(f"{type(error).__name__}: {error}"))
+            raise
+        else:
+            self._taken = taken
+            self._end()
+            coming.set_result(self._with_marks(taken))
+
+    def _end(self) -> None:
+        with self._lock:
+            self._coming = None
+
+    def _take(self) -> _Taken:
+        token = self._table.change_token()
+        before, began = self._taken, time.monotonic()
+        tally = self._tally()
+        if before is not None and token is not None and token == before.token:
+            made = self._table.net_marks - before.net_marks  # nobody has written: count nothing
+            if not made:
+                return replace(before, at=began, figures=Figures(before.figures.counts, tally))
+        if self._cost < QUICK_SECONDS:
+            with self._table.marks_lock:
+                began = time.monotonic()
+                counts, marks = self._table.counts(), self._table.net_marks
+        else:
+            counts = self._table.counts()
+            marks = self._table.net_marks
+        self._cost = time.monotonic() - began
+        return _Taken(Figures(counts, tally), marks, began, token)
