@@ -7,6 +7,7 @@ somebody who is not trusted is only whether all is well.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Mapping
 from enum import Enum
 from importlib import resources
@@ -28,6 +29,9 @@ from nas_syncd.logs import Tap
 from nas_syncd.messages import text
 
 MONITORING: list[str | Enum] = ["monitoring"]
+METRICS_SECONDS = 0.5
+"""So old may the metrics be."""
+MOST_ACCEPTS = 16
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _ABOUT = """\
 nas-syncd sees every finance document to safety on the NAS, and says how it stands.
@@ -92,7 +96,27 @@ def _tell_errors(app: FastAPI, desk: Desk) -> None:
 # -- health and metrics ---------------------------------------------------------------------
 
 
+class _MetricsPage:
+    """The page as rendered last: several who scrape at once get the same one."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._known: dict[str, tuple[float, tuple[bytes, str]]] = {}
+
+    def get(self, accept: str, streams: int) -> tuple[bytes, str]:
+        now = time.monotonic()
+        at, page = self._known.get(accept, (0.0, (b"", "")))
+        if not page[0] or now - at > METRICS_SECONDS:
+            page = self._desk.metrics.render(self._desk.snapshot(streams), accept)
+            if len(self._known) >= MOST_ACCEPTS:
+                self._known.clear()
+            self._known[accept] = now, page
+        return page
+
+
 def _add_monitoring(app: FastAPI, desk: Desk, hub: Hub) -> None:
+    page = _MetricsPage(desk)
+
     async def healthz() -> Answer:
         """Whether the daemon's loop turns; it needs no token."""
         health = desk.health()
@@ -110,9 +134,7 @@ def _add_monitoring(app: FastAPI, desk: Desk, hub: Hub) -> None:
         """What Prometheus reads; see docs/monitoring.md."""
         with contextlib.suppress(DatabaseUnavailableError):  # a metric says so
             await figures_now(desk)
-        body, kind = desk.metrics.render(
-            desk.snapshot(hub.streams), request.headers.get("accept", "")
-        )
+        body, kind = page.get(request.headers.get("accept", ""), hub.streams)
         return Response(body, headers={"Content-Type": kind})
 
     stuck = {"model": shapes.Health, "description": "The daemon's loop does not turn."}

@@ -13,13 +13,14 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from nas_syncd.api.body import BODY_SECONDS, MOST_BODY_BYTES
+from nas_syncd.api.gathered import Gathered
 from nas_syncd.api.guard import SECURITY_HEADERS
 from nas_syncd.api.problems import App, Receive, Scope, Send, problem_body
 from nas_syncd.logs import get_logger
@@ -152,7 +153,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         admitted = self._room.admit()
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, Gathered(transport, self.loop)))
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         with contextlib.suppress(OSError):
             connection = transport.get_extra_info("socket")

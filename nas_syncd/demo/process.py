@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -41,10 +42,17 @@ def write_config(place: Place, language: str) -> None:
         "NAS_SYNCD_MIN_FREE_SPACE": "16MiB",
         "NAS_SYNCD_SETTLE_SECONDS": 1,
         "NAS_SYNCD_SCAN_SECONDS": 5,
-        "NAS_SYNCD_API_PORT": 0,
+        "NAS_SYNCD_API_PORT": _free_port(),
     }
     lines = [f"{name}={_quoted(str(value))}\n" for name, value in values.items()]
     place.config.write_text("".join(lines), encoding="utf-8")
+
+
+def _free_port() -> int:
+    """Return a port for the page that nobody uses now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def _quoted(value: str) -> str:

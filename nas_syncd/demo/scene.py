@@ -70,11 +70,17 @@ class Scene:
             self.nas = str(event.get("state"))
             tone = Tone.GOOD if self.nas == "ok" else Tone.BAD
             return Line(tone, self.text("demo.mount", why=self.nas_text()))
+        if name == "api.ready":
+            return self._page(event)
         if name in ("document.failed", "document.refused"):
             return Line(Tone.BAD, self._waiting(event))
         if name == "document.waiting" and self._is_news(event):
             return Line(Tone.WAITING, self._waiting(event))
         return None
+
+    def _page(self, event: Event) -> Line | None:
+        pages = [url for url in event.get("urls", ()) if str(url).startswith("http")]
+        return Line(Tone.STORY, self.text("demo.page", url=pages[0])) if pages else None
 
     def _synced(self, event: Event) -> str:
         return self.text(

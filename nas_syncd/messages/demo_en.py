@@ -52,6 +52,7 @@ TEXTS: dict[str, str] = {
     "demo.nas.missing": "missing",
     "demo.synced": "{name} → {destination}[[ ({size}, {ms} ms)]]",
     "demo.waiting": "{name}: {why}",
+    "demo.page": "See it live in a browser while it lasts: {url}",
     "demo.mount": "NAS: {why}",
     "demo.why.wait.metadata": "recognition is not finished, it waits",
     "demo.why.wait.mount": "it waits for the NAS",

@@ -53,6 +53,7 @@ TEXTS: dict[str, str] = {
     "demo.nas.missing": "absent",
     "demo.synced": "{name} → {destination}[[ ({size}, {ms} ms)]]",
     "demo.waiting": "{name} : {why}",
+    "demo.page": "À voir en direct dans un navigateur, tant que cela dure : {url}",
     "demo.mount": "NAS : {why}",
     "demo.why.wait.metadata": "l’analyse n’est pas terminée, il attend",
     "demo.why.wait.mount": "il attend le NAS",

@@ -1,0 +1,1 @@
+"""Measurements that anyone can repeat: `make bench`. Figures are ratios of one run."""

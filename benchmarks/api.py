@@ -1,0 +1,107 @@
+"""Does asking delay the copying, and does copying delay the answers?
+
+The same daemon copies the same number of documents without and with clients, in turn, several
+rounds; then it is asked while the NAS hangs.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.http_client import Client, free_port
+from tests.stage import RunningDaemon, Stage
+
+HUNG_SECONDS = 20.0
+
+
+@dataclass
+class Round:
+    """One filling of the NAS."""
+
+    documents: int
+    seconds: float
+    latencies: dict[str, list[float]] = field(default_factory=dict)
+    errors: int = 0
+
+    @property
+    def per_second(self) -> float:
+        return self.documents / self.seconds
+
+
+def percentile(sorted_values: list[float], share: float) -> float:
+    if not sorted_values:
+        return float("nan")
+    return sorted_values[min(len(sorted_values) - 1, int(share * len(sorted_values)))]
+
+
+@contextmanager
+def askers(port: int) -> Iterator[dict[str, Any]]:
+    """Let the clients ask as long as the context lasts; what they saw is in the dict then."""
+    told: dict[str, Any] = {}
+    command = [sys.executable, "-m", __import__("os").environ.get("ASK","benchmarks.askers"), str(port)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield told
+        finally:
+            out, _ = process.communicate("")
+    told.update(json.loads(out))
+
+
+def fill(documents: int, *, asked: bool) -> Round:
+    """Let a fresh daemon copy *documents* files of 20 kB."""
+    with tempfile.TemporaryDirectory(prefix="nas-syncd-bench-") as folder:
+        port = free_port()
+        stage = Stage(Path(folder), NAS_SYNCD_API_PORT=port).pair()
+        with RunningDaemon(stage):
+            Client(port).wait()
+            told: dict[str, Any] = {"seconds": {}, "errors": 0}
+            if asked:
+                with askers(port) as told:
+                    seconds = _copy(stage, documents)
+            else:
+                seconds = _copy(stage, documents)
+        return Round(documents, seconds, told["seconds"], told["errors"])
+
+
+def _copy(stage: Stage, documents: int) -> float:
+    stage.add_many(documents, size=20_000, folders=20)
+    began = time.monotonic()
+    while stage.marked() < documents:
+        time.sleep(0.05)  # a database tells nobody
+        if time.monotonic() - began > 600:
+            raise SystemExit("the daemon does not get on: nothing can be said")
+    return time.monotonic() - began
+
+
+def hung(nas: Path, hang: Any) -> Round:
+    """Ask while the NAS hangs. *hang* makes it so."""
+    with tempfile.TemporaryDirectory(prefix="nas-syncd-bench-") as folder:
+        port = free_port()
+        stage = Stage(
+            Path(folder), nas=nas, NAS_SYNCD_API_PORT=port, NAS_SYNCD_NAS_TIMEOUT_SECONDS=3
+        ).pair()
+        stage.add_many(20)
+        with RunningDaemon(stage):
+            Client(port).wait()
+            stage.wait_marked(20)
+            hang()
+            stage.add("late.pdf", b"late")
+            with askers(port) as told:
+                time.sleep(HUNG_SECONDS)  # they ask meanwhile
+        return Round(0, HUNG_SECONDS, told["seconds"], told["errors"])
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
