@@ -7,9 +7,11 @@ import re
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nas_syncd.documents import DocumentsTable
 from nas_syncd.journal import Journal
 from tests.cli_desk import Desk, make_desk, on_a_terminal
 from tests.lab.parts import wait_until
@@ -252,6 +254,51 @@ def test_ctrl_c_ends_it_cleanly_with_130_and_the_rest_is_copied_next_time(desk: 
     assert desk("sync").code == 0
     assert desk.stage.marked() == 8
     assert sorted(Path(p).name for p in filed(desk)) == [f"{n}.pdf" for n in range(8)]
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before the mark", "after the mark"])
+def test_ctrl_c_in_the_middle_of_marking_leaves_no_marked_document_untold(
+    desk: Desk, monkeypatch, before
+):
+    for number in range(5):
+        desk.stage.add(f"{number}.pdf", b"%d" % number)
+    mark = DocumentsTable.mark
+
+    def interrupted(*args: Any) -> Any:
+        if before:
+            signal.raise_signal(signal.SIGINT)
+        done = mark(*args)
+        if not before:
+            signal.raise_signal(signal.SIGINT)
+        monkeypatch.undo()
+        return done
+
+    monkeypatch.setattr(DocumentsTable, "mark", interrupted)
+    said = desk("sync", "--json")
+    assert said.code == 130
+    assert desk.stage.marked() > 0
+    assert said.data["synced"] == desk.stage.marked()
+    assert desk("sync", "--json").code == 0
+    assert desk.stage.marked() == 5
+
+
+def test_a_second_ctrl_c_ends_it_at_once_and_the_handler_is_ours_no_more(desk: Desk, monkeypatch):
+    desk.stage.add("a.pdf", b"a")
+    handler = signal.getsignal(signal.SIGINT)
+    pressed = []
+
+    def twice(*_: Any) -> Any:
+        for number in range(2):
+            signal.raise_signal(signal.SIGINT)
+            pressed.append(number)
+
+    monkeypatch.setattr(DocumentsTable, "mark", twice)
+    said = desk("sync", "--json")
+    assert (said.code, said.data["synced"]) == (130, 0)
+    assert pressed == [0]
+    assert signal.getsignal(signal.SIGINT) is handler
+    monkeypatch.undo()
+    assert desk("sync", "--json").data["synced"] == 1
 
 
 def test_a_document_that_a_daemon_has_in_hand_is_waited_for_and_counts_as_a_success(desk, fault_fs):

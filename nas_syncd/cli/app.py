@@ -24,7 +24,8 @@ PROGRAM = "nas-syncd"
 LINE = 78
 """A shorter remark is never broken, so that commands in it can be copied."""
 
-EnvFile = Annotated[Path | None, typer.Option("--env-file", metavar="FILE")]
+EnvFile = Annotated[Path | None, typer.Option("--env-file", metavar="FILE", readable=False)]
+"""Whether it can be read is judged with the settings: the daemon may do without."""
 Json = Annotated[bool, typer.Option("--json")]
 User = Annotated[str | None, typer.Option("--user", metavar="N")]
 
@@ -112,6 +113,10 @@ def _run(call: Call, arguments: list[str]) -> int:
             raise UsageError(text=error.format_message()) from None
         error.show()
         return Exit.USAGE
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer ends the process for it
+            raise ended.__context__ from None
+        raise
     sys.stdout.flush()
     return int(code or 0)
 
@@ -235,12 +240,18 @@ def config(context: typer.Context, as_json: Json = False, env_file: EnvFile = No
 def status(
     context: typer.Context,
     user: User = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w")] = False,
     as_json: Json = False,
     env_file: EnvFile = None,
 ) -> int:
+    call = _call(context, env_file, as_json)
+    if watch:
+        from nas_syncd.cli.watch import watch as watch_status
+
+        return watch_status(call, user)
     from nas_syncd.cli.status import show_status
 
-    return show_status(_call(context, env_file, as_json), user)
+    return show_status(call, user)
 
 
 @app.command(cls=Command)
@@ -254,7 +265,8 @@ def sync(
     as_json: Json = False,
     env_file: EnvFile = None,
 ) -> int:
-    from nas_syncd.cli.sync import Wish, sync_now
+    from nas_syncd.cli.sync import sync_now
+    from nas_syncd.wishes import Wish
 
     wish = Wish(tuple(ids or ()), everything, user, inherited)
     return sync_now(_call(context, env_file, as_json), wish, dry_run=dry_run)

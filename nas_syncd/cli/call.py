@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_syncd.errors import ConfigurationError, SyncError
-from nas_syncd.messages import remedy, render_error, text, visible
+from nas_syncd.messages import text, visible
 
 if TYPE_CHECKING:
     from nas_syncd.settings import Settings
@@ -77,9 +77,11 @@ class Call:
         few = number < 2 if self.language == "fr" else number == 1
         return self.text(f"{key}.one" if few else f"{key}.many", count=number, **params)
 
-    def say(self, line: str = "") -> None:
-        """Write one line for a person to standard output."""
+    def say(self, line: str = "", *, at_once: bool = False) -> None:
+        """Write one line for a person to standard output; *at_once*: somebody reads along."""
         sys.stdout.write(self.redacted(line) + "\n")
+        if at_once:
+            sys.stdout.flush()
 
     def complain(self, line: str) -> None:
         """Write one line for a person to standard error."""
@@ -91,25 +93,32 @@ class Call:
         plain = json.dumps(data, ensure_ascii=False, indent=2, default=str)
         sys.stdout.write(_encodable(self.redacted(plain)) + "\n")
 
+    def answer_line(self, data: dict[str, Any]) -> None:
+        """Write one of several JSON objects, each in a line of its own, at once."""
+        plain = json.dumps(data, ensure_ascii=False, default=str)
+        self.say(_encodable(plain), at_once=True)
+
     def fail(self, error: SyncError) -> None:
         """Say what went wrong and what to do about it, in one line or as JSON."""
         if self.as_json:
             self.answer({"error": self.error_data(error)})
         else:
-            self.complain(self.text("cli.failed", text=render_error(error, self.language)))
+            words = self.error_line(self.error_data(error))
+            self.complain(self.text("cli.failed", text=words))
 
     def error_data(self, error: SyncError) -> dict[str, Any]:
         """Return an error as it stands in every JSON answer, under the key ``error``."""
-        params = dict(error.params)
-        if error.detail and error.detail != error.code:
-            params.setdefault("detail", error.detail)
-        for taken in ("code", "language"):
-            params.pop(taken, None)
-        return {
-            "code": error.code,
-            "message": text(error.code, self.language, **params),
-            "remedy": remedy(error.code, self.language, **params),
-        }
+        from nas_syncd.cli.exits import AnsweredError
+        from nas_syncd.messages.asdata import error_data
+
+        if isinstance(error, AnsweredError):
+            return error.data
+        return error_data(error, self.language)
+
+    def error_line(self, error: dict[str, Any]) -> str:
+        """Return what happened and what to do about it, in one line, from :meth:`error_data`."""
+        cure = error.get("remedy")
+        return f"{error['message']}. {cure}" if cure else str(error["message"])
 
     def name(self, identifier: str, original_name: str | None) -> str:
         """Return how a document is called: its id, with the name that a person gave it."""

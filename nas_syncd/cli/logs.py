@@ -7,19 +7,26 @@ import json
 import os
 import re
 import shlex
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPMessage
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from nas_syncd.cli import screen
 from nas_syncd.cli.call import Call
-from nas_syncd.cli.exits import Exit, UsageError
+from nas_syncd.cli.exits import DaemonGoneError, Exit, UsageError
+from nas_syncd.cli.reach import reach
+from nas_syncd.cli.remote import ANSWER_SECONDS, GoneError, Remote, knock
 from nas_syncd.messages import time_text, visible
 from nas_syncd.settings import env_name, wants_colour
 
 FOLLOW_SECONDS = 0.25
+REOPEN_SECONDS = 1.0
+FIRST_LINE = "Nas-Syncd-Log-First"
+"""The header that says which line comes first."""
 MOST_OLD_FILES = 99
 LONGEST_LINE = 4 * 2**20
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
@@ -96,23 +103,34 @@ def show_logs(call: Call, wanted: Filter, *, follow: bool) -> int:
 
     Raises:
         ConfigurationError: A setting is wrong.
+        DaemonNeededError: The settings are not ours to read, and no daemon answers.
         UsageError: No such level or time.
     """
     since = wanted.check(call)
-    settings = call.settings()
-    path = settings.log_file
-    if path is None:
+    reached = reach(call)
+    path = reached.settings.log_file if reached.settings else None
+    if path is not None and (reached.daemon is None or _readable(path)):
+        source = lines(path, follow=follow)
+    elif reached.daemon is not None:
+        source = heard(reached.daemon, follow=follow)
+    else:
         _tell_where(call)
         return Exit.CONFIGURATION
     show = _raw if call.as_json else _pretty
-    for line in lines(path, follow=follow):
+    for line in source:
         record = _record(line)
         if record is None:
             if not (call.as_json or wanted.document or wanted.level or since):
                 call.say(visible(line))
         elif wanted.takes(record, since):
             show(call, line, record)
+        if follow:
+            sys.stdout.flush()  # somebody reads along, perhaps through a pipe
     return Exit.DONE
+
+
+def _readable(path: Path) -> bool:
+    return os.access(path, os.R_OK) or not path.exists()
 
 
 def _tell_where(call: Call) -> None:
@@ -210,6 +228,52 @@ def _record(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) and "event" in record else None
+
+
+def heard(daemon: Remote, *, follow: bool) -> Iterator[str]:
+    """Yield the last lines of the daemon's log, which it remembers; then, if wanted, what comes,
+    also of the daemon that comes after it.
+
+    Raises:
+        DaemonGoneError: It does not answer, or keeps no log.
+        AnsweredError: It cannot now, and why.
+    """
+    pid, log = daemon.pid, _HeardLog()
+    timeout = None if follow else ANSWER_SECONDS
+    while True:
+        query = {"after": log.last, "follow": "true" if follow else None}
+        try:
+            for line in daemon.lines("/sync/log", timeout=timeout, on_head=log.begin, **query):
+                log.last += 1
+                yield line
+        except GoneError as error:
+            if not (follow and log.begun):
+                raise DaemonGoneError(str(error)) from error
+        if not follow:
+            return
+        while (found := _again(daemon)) is None:
+            time.sleep(REOPEN_SECONDS)
+        if found.pid != pid:
+            pid, log.last = found.pid, 0
+
+
+class _HeardLog:
+    """How far we have read."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        self.begun = False
+
+    def begin(self, head: HTTPMessage) -> None:
+        self.begun = True
+        self.last = int(head.get(FIRST_LINE) or 1) - 1
+
+
+def _again(daemon: Remote) -> Remote | None:
+    try:
+        return knock(daemon.path, daemon.language)
+    except PermissionError:
+        return None
 
 
 # -- showing -----------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ import datetime as dt
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from nas_syncd import report
@@ -24,29 +23,46 @@ SHORT_SECONDS = 5.0
 CLOSE_SECONDS = 0.2
 
 
-@dataclass(slots=True)
 class Outlook:
     """Our parts, what a daemon says, and the question to the NAS that may be on its way."""
 
-    site: Site
-    daemon: int | None
-    """The running daemon's pid."""
-    live: dict[str, Any] | None
-    """What it wrote down last; None while it is only starting."""
-    _view: MountView | None
-    _asked: Future[MountView] | None
-    _seconds: float
+    def __init__(self, site: Site, seconds: float) -> None:
+        self.site = site
+        self.daemon: int | None = None
+        """The running daemon's pid."""
+        self.live: dict[str, Any] | None = None
+        """What it wrote down last; None while it is only starting."""
+        self._view: MountView | None = None
+        self._asked: Future[MountView] | None = None
+        self._ever_asked = False
+        self._seconds = seconds
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look anew. An idle mount that was well is left alone, as the daemon leaves it.
+
+        Raises:
+            JournalError: The state directory cannot be used.
+        """
+        site = self.site
+        self.live = report.live(site.journal)
+        self.daemon = report.daemon_runs(site.plan.state_dir)
+        view = report.view_from_live(self.live) if self.live else None
+        if view and (view.path != site.plan.nas_path or view.state is MountState.UNKNOWN):
+            view = None  # it was started with other settings, or has not looked yet
+        self._view = view
+        if view is None and (not self._ever_asked or site.guard.due(False)):
+            self._asked, self._ever_asked = site.guard.check(), True
 
     @property
     def view(self) -> MountView:
         """The mount; waits for the answer, but never beyond the deadline."""
-        if self._view is None and self._asked is not None:
-            guard = self.site.guard
+        asked, self._asked = self._asked, None
+        if self._view is None and asked is not None:
             try:
-                self._view = self._asked.result(self._seconds)
+                asked.result(self._seconds)
             except TimeoutError:
-                guard.trouble(AgentHungError(side="nas"))
-                self._view = guard.view
+                self.site.guard.trouble(AgentHungError(side="nas"))
         return self._view or self.site.guard.view
 
     @property
@@ -80,14 +96,6 @@ def outlook(settings: Settings) -> Iterator[Outlook]:
     hurried = short(settings)
     site = site_from(hurried)
     try:
-        live = report.live(site.journal)
-        view = report.view_from_live(live) if live else None
-        if view is not None and (
-            view.path != settings.nas_path or view.state is MountState.UNKNOWN
-        ):
-            view = None  # it was started with other settings, or has not looked yet
-        asked = None if view else site.guard.check()
-        daemon = report.daemon_runs(settings.state_dir)
-        yield Outlook(site, daemon, live, view, asked, hurried.nas_timeout_seconds)
+        yield Outlook(site, hurried.nas_timeout_seconds)
     finally:
         site.close(CLOSE_SECONDS)

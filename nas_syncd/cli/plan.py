@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nas_syncd.cli import screen
 from nas_syncd.cli.call import Call
 from nas_syncd.cli.exits import Exit
-from nas_syncd.cli.outcome import decision_data
 from nas_syncd.documents import DocumentsTable
 from nas_syncd.flow import Flow
 from nas_syncd.manual import PAGE, ManualSync
 from nas_syncd.messages import explain
 from nas_syncd.models import Document
 from nas_syncd.site import Site
-
-if TYPE_CHECKING:
-    from nas_syncd.cli.sync import Selection
+from nas_syncd.stories import decision_data
+from nas_syncd.wishes import Selection
 
 
 def show_plan(call: Call, site: Site, table: DocumentsTable, selection: Selection) -> int:
@@ -65,7 +63,7 @@ def _plan(
                 "id": document.id,
                 "name": document.original_name,
                 "decision": "check",
-                "destination": decision_data(call, site, document, None)["destination"],
+                "destination": decision_data(site, document, None, call.language)["destination"],
                 "text": call.text("plan.check"),
             }
     others = iter([d for d in selection.named() if d.id not in checked])
@@ -83,7 +81,7 @@ def _decided(
     entries = site.journal.entries(table.scope, [document.id for document in group])
     for document in group:
         _, decision = flow.decide_for(document, sources, entries.get(document.id))
-        data = decision_data(call, site, document, decision)
+        data = decision_data(site, document, decision, call.language)
         yield {
             "id": document.id,
             "name": document.original_name,

@@ -6,7 +6,7 @@ import sys
 
 from nas_syncd.cli.call import Call
 from nas_syncd.daemon import run_daemon
-from nas_syncd.logs import configure_logging, is_journal, shutdown_logging
+from nas_syncd.logs import Tap, configure_logging, is_journal, shutdown_logging
 from nas_syncd.settings import Settings, journal_stream, require_for_run, wants_colour
 
 
@@ -17,14 +17,15 @@ def run_in_foreground(call: Call) -> int:
         ConfigurationError: A setting is wrong, or one that is needed is empty.
         JournalError: The state directory or the log file cannot be used.
     """
-    settings = _prepared(call)
+    tap = Tap()
+    settings = _prepared(call, tap)
     try:
-        return run_daemon(settings, lambda: _prepared(call))
+        return run_daemon(settings, lambda: _prepared(call, tap), tap)
     finally:
         shutdown_logging()
 
 
-def _prepared(call: Call) -> Settings:
+def _prepared(call: Call, tap: Tap) -> Settings:
     """Read the settings, and let the log follow them; at a reload once more.
 
     Raises:
@@ -33,15 +34,16 @@ def _prepared(call: Call) -> Settings:
     """
     settings = call.settings()
     require_for_run(settings)
-    _log_as(settings)
+    _log_as(settings, tap)
     return settings
 
 
-def _log_as(settings: Settings) -> None:
+def _log_as(settings: Settings, tap: Tap) -> None:
     configure_logging(
         settings.log_level,
         settings.log_format,
         settings.log_file,
         journald=is_journal(sys.stderr, journal_stream()),
         colour=wants_colour(),
+        tap=tap,
     )

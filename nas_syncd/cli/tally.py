@@ -1,57 +1,57 @@
-"""What ``sync`` has done so far: counted, shown while it goes on, and told at the end."""
+"""What ``sync`` has done so far: shown while it goes on, and told at the end.
+
+The same for work of our own (a :class:`~nas_syncd.wishes.Tally` counts it) and for a daemon's run.
+"""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from nas_syncd.cli import screen
 from nas_syncd.cli.call import Call
-from nas_syncd.errors import SyncError
-from nas_syncd.fates import log_fate
-from nas_syncd.inherited import Checked, Verdict
-from nas_syncd.logs import get_logger
-from nas_syncd.manual import Ended, Ending
-from nas_syncd.messages import bytes_text, explain, render_error
-from nas_syncd.models import Document, Fate, Reason
-from nas_syncd.site import Site
+from nas_syncd.messages import bytes_text
+from nas_syncd.wishes import Line
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 FEW = 20
 """Up to so many documents each one has its line on a terminal, too."""
+_SUMS = ("failed", "waiting", "recopied", "unverifiable")
 
-_log = get_logger("nas_syncd.sync")
+
+class Counts(Protocol):
+    """What the summary says."""
+
+    expected: int
+    done: int
+    synced: int
+    failed: int
+    waiting: int
+    proven: int
+    recopied: int
+    unverifiable: int
+    errors: list[str]
 
 
 class Summary:
-    """Counts and tells; with a bar while it is open, on a terminal."""
+    """Shows and tells; with a bar while it is open, on a terminal."""
 
-    def __init__(self, call: Call, site: Site, expected: int) -> None:
-        """
-        Args:
-            expected: How many documents there are to look at, for the bar.
-        """
-        self.synced = self.failed = self.waiting = 0
-        self.proven = self.recopied = self.unverifiable = 0
-        self.errors: list[str] = []
-        self._inherited = False
+    def __init__(self, call: Call) -> None:
         self._call = call
-        self._site = site
-        self._expected = expected
-        self._seen = 0
         self._open = ExitStack()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._expected = 0
 
     def __enter__(self) -> Self:
         if not self._call.as_json:
             self._bar = self._open.enter_context(screen.progress_bar())
         if self._bar is not None:
             words = self._call.text("sync.bar")
-            self._task = self._bar.add_task(words, total=self._expected, detail="")
+            self._task = self._bar.add_task(words, total=self._expected or None, detail="")
         return self
 
     def __exit__(
@@ -63,146 +63,75 @@ class Summary:
         self._open.close()
         self._bar = None
 
-    # -- what happens -----------------------------------------------------------------------
+    @property
+    def has_bar(self) -> bool:
+        """Whether a person sees how it goes."""
+        return self._bar is not None
 
-    def ended(self, ended: Ended) -> None:
-        """Count one document's ending; the flow calls it."""
-        self._seen += 1
-        document, reason = ended.document, ended.reason
-        match ended.ending:
-            case Ending.SAFE:
-                self.synced += 1
-                self._line(document, self._where(ended.fate), routine=True)
-            case Ending.FAILED:
-                self._fail(document, reason or Reason("internal"))
-            case Ending.WAITING:
-                self.waiting += 1
-                self._line(document, self._explained(reason), routine=True)
-            case Ending.INHERITED | Ending.GONE:
-                self._line(document, self._explained(reason), routine=True)
-
-    def checked(self, checked: Checked) -> None:
-        """Count one inherited document's verdict."""
-        self._inherited = True
-        document = checked.document
-        if checked.verdict is Verdict.RECOPY:
-            self.recopied += 1
-            self._line(document, self._explained(checked.reason))
-            return
-        self._seen += 1
-        if checked.verdict is Verdict.PROVEN and checked.receipt is not None:
-            self.proven += 1
-            self.synced += 1
-            path = self._full(checked.receipt.destination)
-            self._line(document, self._call.text("sync.proven", path=path), routine=True)
-            return
-        self.unverifiable += 1
-        why = self._explained(checked.reason)
-        words = self._call.text("sync.unverifiable", text=why)
-        self.errors.append(self._words(document.id, document.original_name, words))
-        self._line(document, words)
-
-    def refuse(self, document_id: str, code: str) -> None:
-        """Count an id that no copy can be made for."""
-        self.failed += 1
-        words = self._words(document_id, None, self._call.text(code))
-        self.errors.append(words)
-        self._show(words, routine=False)
-
-    def log(self, fate: Fate) -> None:
-        """Write a fate to the log, as the daemon does."""
-        log_fate(_log, fate, self._call.language)
-
-    def tick(self) -> None:
-        """Move the bar."""
+    def expect(self, documents: int) -> None:
+        """Take note of how many documents there are to look at."""
+        self._expected = documents
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._seen, detail=self._big_files())
+            self._bar.update(self._task, total=documents)
 
-    def interrupted(self) -> None:
-        """Say that what flies may land."""
-        if not self._call.as_json:
-            self._show(self._call.text("sync.finishing"), routine=False)
+    def line(self, line: Line) -> None:
+        """Show what became of a document; on a terminal routine lines of many documents would
+        drown the rest."""
+        if self._bar is None or not line.routine or self._expected <= FEW:
+            self.say(line.words(self._call.language))
 
-    # -- the end ----------------------------------------------------------------------------
-
-    def tell(self, stopped: SyncError | None) -> None:
-        """Say what was done; *stopped* is why it did not go on."""
-        if self._call.as_json:
-            self._call.answer(self._data(stopped))
+    def tick(self, done: int, big_files: tuple[float, float] | None = None) -> None:
+        """Move the bar; *big_files*: how far they are, and their size, all of them together."""
+        if self._bar is None or self._task is None:
             return
-        call = self._call
-        parts = [call.count("sync.sum.synced", self.synced)]
-        for name in ("failed", "waiting", "recopied", "unverifiable"):
-            number = getattr(self, name)
-            if number:
-                parts.append(call.count(f"sync.sum.{name}", number))
-        call.say(call.text("cli.sentence", text=", ".join(parts)))
-        if stopped is not None:
-            call.complain(call.text("sync.stopped", text=render_error(stopped, call.language)))
+        language = self._call.language
+        detail = " / ".join(bytes_text(size, language) for size in big_files or ())
+        self._bar.update(self._task, completed=done, detail=detail)
 
-    def _data(self, stopped: SyncError | None) -> dict[str, Any]:
-        data: dict[str, Any] = {
-            "total": self.synced + self.failed,
-            "synced": self.synced,
-            "failed": self.failed,
-            "errors": self.errors,
-            "waiting": self.waiting,
-        }
-        if self._inherited:
-            data["inherited"] = {
-                "proven": self.proven,
-                "recopied": self.recopied,
-                "unverifiable": self.unverifiable,
-            }
-        if stopped is not None:
-            data["error"] = self._call.error_data(stopped)
-        return data
-
-    # -- lines ------------------------------------------------------------------------------
-
-    def _fail(self, document: Document, reason: Reason) -> None:
-        self.failed += 1
-        words = self._words(document.id, document.original_name, self._explained(reason))
-        self.errors.append(words)
-        self._show(words, routine=False)
-
-    def _line(self, document: Document, words: str, *, routine: bool = False) -> None:
-        self._show(self._words(document.id, document.original_name, words), routine=routine)
-
-    def _words(self, document_id: str, name: str | None, words: str) -> str:
-        key = "document.line_named" if name else "document.line"
-        return self._call.text(key, id=document_id, name=name, text=words)
-
-    def _show(self, words: str, *, routine: bool) -> None:
-        """Write a line; routine ones of many documents would drown the rest on a terminal."""
+    def say(self, words: str) -> None:
+        """Write a line for a person, above the bar where there is one."""
         if self._call.as_json:
             return
         if self._bar is None:
-            self._call.say(words)
-        elif not routine or self._expected <= FEW:
+            self._call.say(words, at_once=True)
+        else:
             self._bar.console.print(self._call.redacted(words), markup=False, highlight=False)
 
-    def _explained(self, reason: Reason | None) -> str:
-        return explain(reason, self._call.language) if reason else "?"
+    def tell(self, counts: Counts, *, inherited: bool, error: dict[str, Any] | None = None) -> None:
+        """Say what was done.
 
-    def _where(self, fate: Fate) -> str:
-        if fate.receipt is not None:
-            return self._call.text("sync.done", path=self._full(fate.receipt.destination))
-        return self._call.text("sync.already", text=self._explained(fate.reason))
+        Args:
+            inherited: Whether inherited documents were checked.
+            error: Why it did not go on: ``code``, ``message``, ``remedy``.
+        """
+        call = self._call
+        if call.as_json:
+            call.answer(_data(counts, inherited, error))
+            return
+        parts = [call.count("sync.sum.synced", counts.synced)]
+        for name in _SUMS:
+            number = getattr(counts, name)
+            if number:
+                parts.append(call.count(f"sync.sum.{name}", number))
+        call.say(call.text("cli.sentence", text=", ".join(parts)))
+        if error is not None:
+            call.complain(call.text("sync.stopped", text=call.error_line(error)))
 
-    def _full(self, destination: str) -> str:
-        return f"{self._site.plan.nas_path.rstrip('/')}/{destination}"
 
-    def _big_files(self) -> str:
-        """Return how far the big files are, all of them together."""
-        big = [
-            progress
-            for _, op, progress in self._site.agent.progress()
-            if op == "copy" and progress.total_bytes >= 2 * screen.BIG_BYTES
-        ]
-        if not big:
-            return ""
-        done = sum(progress.done_bytes for progress in big) / 2
-        total = sum(progress.total_bytes for progress in big) / 2
-        language = self._call.language
-        return f"{bytes_text(done, language)} / {bytes_text(total, language)}"
+def _data(counts: Counts, inherited: bool, error: dict[str, Any] | None) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "total": counts.synced + counts.failed,
+        "synced": counts.synced,
+        "failed": counts.failed,
+        "errors": counts.errors,
+        "waiting": counts.waiting,
+    }
+    if inherited:
+        data["inherited"] = {
+            "proven": counts.proven,
+            "recopied": counts.recopied,
+            "unverifiable": counts.unverifiable,
+        }
+    if error is not None:
+        data["error"] = error
+    return data

@@ -10,6 +10,19 @@ TEXTS: dict[str, str] = {
     "cli.sentence": "{text}.",
     "cli.pair": "{label}: {value}",
     "cli.quoted": "“{text}”",
+    "cli.daemon_needed": (
+        "The settings are not readable for this user[[: {path}]], and no nas-syncd daemon answers "
+        "that could do the work. Start the service, or call the command as a user who may read "
+        "them (sudo)"
+    ),
+    "cli.daemon_forbidden": (
+        "The daemon’s socket may not be used by this user[[: {path}]]. Become a member of the "
+        "service’s group (sudo usermod -aG nas-syncd NAME, then log in again), or use sudo"
+    ),
+    "cli.daemon_gone": (
+        "The daemon has ended meanwhile. Start the service again, then repeat the command"
+    ),
+    "cli.answered": "{text}",
     # -- help
     "help": "Sees every document to safety on the NAS, and can prove it",
     "help.example_heading": "Example:",
@@ -49,6 +62,11 @@ TEXTS: dict[str, str] = {
     "help.config.example": "nas-syncd config",
     "help.status": "Say how many documents are safe, and what is wrong",
     "help.status.example": "nas-syncd status --user 3",
+    "help.status.more": (
+        "With --watch the picture stays up to date until Ctrl-C (exit code 0); into a file or a "
+        "pipe it writes a line at each change, with --json one object in a line."
+    ),
+    "help.status.watch": "Keep it up to date on the terminal, until Ctrl-C.",
     "help.sync": "Copy now what is not copied yet",
     "help.sync.example": "nas-syncd sync 42 43",
     "help.sync.more": (
@@ -135,6 +153,7 @@ TEXTS: dict[str, str] = {
     ),
     "adopt.not_counted": "The documents that are marked already could not be counted: {text}",
     "adopt.set": "Now write this path into the settings: {name}={path}",
+    "config.not_ours": "The settings are the service’s, and not readable for this user",
     # -- status
     "status.none": "No document so far",
     "status.all_safe.one": "The one document is safe on the NAS",
@@ -160,6 +179,10 @@ TEXTS: dict[str, str] = {
     "status.flying": "Being copied: {name}",
     "status.flying_big": "Being copied: {name}, {done} of {total}",
     "status.no_row": "No row in the database yet for {path} (for {seconds})",
+    "watch.problems": "To be looked at",
+    "watch.in_flight": "Being copied",
+    "watch.no_row": "Files without a row",
+    "watch.fates": "Last documents",
     "state.unknown": "not checked yet",
     "state.ok": "ready",
     "state.unconfigured": "not configured",
@@ -179,6 +202,8 @@ TEXTS: dict[str, str] = {
     "sync.proven": "Verified on the NAS: {path}",
     "sync.unverifiable": "Cannot be verified, stays marked: {text}",
     "sync.finishing": "Stopping: copies under way are finished (Ctrl-C once more: at once)",
+    "sync.goes_on": "The daemon goes on by itself: “nas-syncd status” says how far it is",
+    "sync.daemon_ended": "The daemon has ended: this command sees to the rest",
     "sync.stopped": "Interrupted: {text}",
     "sync.dry": "Nothing was done: this is only the plan",
     "sync.sum.synced.one": "{count} document safe",

@@ -10,6 +10,20 @@ TEXTS: dict[str, str] = {
     "cli.sentence": "{text}.",
     "cli.pair": "{label} : {value}",
     "cli.quoted": "« {text} »",
+    "cli.daemon_needed": (
+        "Cet utilisateur ne peut pas lire les réglages[[ : {path}]], et aucun démon nas-syncd ne "
+        "répond pour faire le travail. Démarrez le service, ou lancez la commande avec un "
+        "utilisateur qui peut les lire (sudo)"
+    ),
+    "cli.daemon_forbidden": (
+        "Cet utilisateur ne peut pas utiliser la prise du démon[[ : {path}]]. Entrez dans le "
+        "groupe du service (sudo usermod -aG nas-syncd NOM, puis reconnectez-vous), ou "
+        "utilisez sudo"
+    ),
+    "cli.daemon_gone": (
+        "Le démon s’est arrêté entre-temps. Redémarrez le service, puis relancez la commande"
+    ),
+    "cli.answered": "{text}",
     # -- help
     "help": "Met chaque document en sécurité sur le NAS, et peut le prouver",
     "help.example_heading": "Exemple :",
@@ -49,6 +63,11 @@ TEXTS: dict[str, str] = {
     "help.config.example": "nas-syncd config",
     "help.status": "Dit combien de documents sont en sécurité, et ce qui ne va pas",
     "help.status.example": "nas-syncd status --user 3",
+    "help.status.more": (
+        "Avec --watch le tableau reste à jour jusqu’à Ctrl-C (code de sortie 0) ; dans un fichier "
+        "ou un tube s’écrit une ligne à chaque changement, avec --json un objet par ligne."
+    ),
+    "help.status.watch": "Garde le tableau à jour dans le terminal, jusqu’à Ctrl-C.",
     "help.sync": "Copie maintenant ce qui ne l’est pas encore",
     "help.sync.example": "nas-syncd sync 42 43",
     "help.sync.more": (
@@ -136,6 +155,7 @@ TEXTS: dict[str, str] = {
     ),
     "adopt.not_counted": "Les documents déjà marqués n’ont pas pu être comptés : {text}",
     "adopt.set": "Écrivez maintenant ce chemin dans les réglages : {name}={path}",
+    "config.not_ours": "Les réglages sont ceux du service, que cet utilisateur ne peut pas lire",
     # -- status
     "status.none": "Aucun document pour l’instant",
     "status.all_safe.one": "Le document est en sécurité sur le NAS",
@@ -159,6 +179,10 @@ TEXTS: dict[str, str] = {
     "status.flying": "En cours de copie : {name}",
     "status.flying_big": "En cours de copie : {name}, {done} sur {total}",
     "status.no_row": "Pas encore de ligne dans la base pour {path} (depuis {seconds})",
+    "watch.problems": "À regarder",
+    "watch.in_flight": "En cours de copie",
+    "watch.no_row": "Fichiers sans ligne dans la base",
+    "watch.fates": "Derniers documents",
     "state.unknown": "pas encore vérifié",
     "state.ok": "prêt",
     "state.unconfigured": "non configuré",
@@ -180,6 +204,8 @@ TEXTS: dict[str, str] = {
     "sync.finishing": (
         "Arrêt : les copies en cours se terminent (Ctrl-C encore une fois : tout de suite)"
     ),
+    "sync.goes_on": "Le démon continue seul : « nas-syncd status » dit où il en est",
+    "sync.daemon_ended": "Le démon s’est arrêté : cette commande se charge du reste",
     "sync.stopped": "Interrompu : {text}",
     "sync.dry": "Rien n’a été fait : ce n’est que le plan",
     "sync.sum.synced.one": "{count} document en sécurité",
