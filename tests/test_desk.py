@@ -199,6 +199,8 @@ def test_every_fate_and_each_change_of_the_mount_is_an_event(tmp_path):
     with serving(stage) as ask, ask.events("/sync/events?lang=en") as events:
         kind, now = next(events)
         assert (kind, now["language"]) == ("now", "en")
+        while not (kind == "now" and now["mount"]["usable"]):
+            kind, now = next(events)
         for number in range(5):
             stage.add(f"{number}.pdf", b"%d" % number)
         fates: list[dict[str, object]] = []
@@ -216,6 +218,7 @@ def test_every_fate_and_each_change_of_the_mount_is_an_event(tmp_path):
             kind, data = next(events)
         assert data["state"] == "not_mounted"
         assert data["reason"]["remedy"]
+        assert data["source"] == now["mount"]["source"], "what is to be mounted there"
         with ask.events(f"/sync/events?after={fates[1]['seq']}") as later:
             again = [
                 data["seq"] for _ in range(4) for kind, data in [next(later)] if kind == "fate"

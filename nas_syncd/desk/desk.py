@@ -142,7 +142,8 @@ class Desk:
 
     def mount_changed(self, view: MountView) -> None:
         if self.board is not None:
-            self.board.publish("mount", lambda language: mount_json(view, language))
+            known = self.site.guard.identity
+            self.board.publish("mount", lambda language: mount_json(view, known, language))
 
     def show(self, record: Json, *, watched: bool) -> None:
         """Take how things stand (see :mod:`nas_syncd.live`), and tell who watches.
@@ -227,7 +228,7 @@ class Desk:
             "started_at": iso(self.started_at),
             "at": iso(self.site.now()),
             "language": self.language(),
-            "mount": mount_json(self.site.guard.view, language),
+            "mount": mount_json(self.site.guard.view, self.site.guard.identity, language),
             "uploads": {
                 "state": str(uploads.state),
                 "path": uploads.path,

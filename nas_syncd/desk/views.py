@@ -7,7 +7,7 @@ from typing import Any
 
 from nas_syncd.inherited import is_inherited
 from nas_syncd.messages import explain, remedy, text
-from nas_syncd.models import Document, Entry, Fate, FateKind, MountView, Reason, State
+from nas_syncd.models import Document, Entry, Fate, FateKind, Identity, MountView, Reason, State
 
 Json = dict[str, Any]
 
@@ -33,12 +33,15 @@ def reason_json(reason: Reason | None, language: str) -> Json | None:
     }
 
 
-def mount_json(view: MountView, language: str) -> Json:
+def mount_json(view: MountView, known: Identity | None, language: str) -> Json:
+    """Return the mount; while it cannot be used, the share that *known* says should be there:
+    what stands at the path then is the disk below it."""
+    source = view.source if view.usable or known is None else known.source
     return {
         "state": str(view.state),
         "usable": view.usable,
         "path": view.path,
-        "source": view.source,
+        "source": source or None,
         "file_system": view.file_system,
         "since": iso(view.since),
         "checked_at": iso(view.checked_at),
