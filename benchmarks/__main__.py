@@ -14,6 +14,8 @@ from rich.table import Table
 from benchmarks.api import Round, fill, hung, percentile, spread
 from tests.lab.mounts import FaultFS
 
+ASKED = ("nobody", "another", "it")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
@@ -21,18 +23,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     console = Console()
-    quiet: list[Round] = []
-    asked: list[Round] = []
+    rounds: dict[str, list[Round]] = {asked: [] for asked in ASKED}
     for number in range(given.rounds):
         with console.status(f"round {number + 1} of {given.rounds}"):
-            first, second = (False, True) if number % 2 == 0 else (True, False)
-            for with_clients in (first, second):
-                one = fill(given.documents, asked=with_clients)
-                (asked if with_clients else quiet).append(one)
+            for asked in ASKED if number % 2 == 0 else reversed(ASKED):
+                rounds[asked].append(fill(given.documents, asked=asked))
     with console.status("the NAS hangs"), fault_fs() as nas:
         away = hung(nas.path, lambda: nas.rules([{"op": "*", "path": "*", "do": "hang"}]))
         nas.clear()
-    _show(console, given.documents, quiet, asked, away)
+    _show(console, given.documents, rounds, away)
 
 
 @contextmanager
@@ -49,32 +48,24 @@ def fault_fs() -> Iterator[FaultFS]:
             nas.tear_down()
 
 
-def _show(
-    console: Console, documents: int, quiet: list[Round], asked: list[Round], away: Round
-) -> None:
-    ratios = [a.per_second / q.per_second for q, a in zip(quiet, asked, strict=True)]
-    table = Table(title=f"{documents} documents of 20 kB; 8 clients, each path 5 times a second")
-    for heading in ("", "without clients", "with clients", "NAS hung"):
-        table.add_column(heading, justify="right" if heading else "left")
-    table.add_row(
-        "documents a second",
-        spread([one.per_second for one in quiet]),
-        spread([one.per_second for one in asked]),
-        "",
+def _show(console: Console, documents: int, rounds: dict[str, list[Round]], away: Round) -> None:
+    table = Table(
+        title=f"{documents} documents of 20 kB; 8 clients ask, each path 5 times a second"
     )
-    table.add_row("ratio", "1", spread(ratios), "")
-    for path in asked[0].latencies:
-        busy = sorted(s for one in asked for s in one.latencies[path])
-        hung_ = away.latencies[path]
+    for heading in ("", "nobody asks", "asking another", "asking it", "asking it, NAS hung"):
+        table.add_column(heading, justify="right" if heading else "left")
+    speeds = {asked: [one.per_second for one in rounds[asked]] for asked in ASKED}
+    table.add_row("documents a second", *(spread(speeds[asked]) for asked in ASKED), "")
+    alone = speeds["nobody"]
+    ratios = {a: [s / n for s, n in zip(speeds[a], alone, strict=True)] for a in ASKED}
+    table.add_row("ratio to nobody", *(spread(ratios[asked]) for asked in ASKED), "")
+    for path in away.latencies:
+        busy = sorted(s for one in rounds["it"] for s in one.latencies[path])
         for share, name in ((0.5, "median"), (0.99, "p99")):
-            table.add_row(
-                f"{path}, {name}",
-                "",
-                f"{1000 * percentile(busy, share):.1f} ms",
-                f"{1000 * percentile(hung_, share):.1f} ms",
-            )
-    errors = sum(one.errors for one in asked)
-    table.add_row("answers that were no answer", "", str(errors), str(away.errors))
+            shown = (percentile(values, share) for values in (busy, away.latencies[path]))
+            table.add_row(f"{path}, {name}", "", "", *(f"{1000 * one:.1f} ms" for one in shown))
+    errors = sum(one.errors for one in rounds["it"])
+    table.add_row("no proper answer", "", "", str(errors), str(away.errors))
     console.print(table)
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +48,7 @@ def percentile(sorted_values: list[float], share: float) -> float:
 def askers(port: int) -> Iterator[dict[str, Any]]:
     """Let the clients ask as long as the context lasts; what they saw is in the dict then."""
     told: dict[str, Any] = {}
-    command = [sys.executable, "-m", __import__("os").environ.get("ASK","benchmarks.askers"), str(port)]
+    command = [sys.executable, "-m", "benchmarks.askers", str(port)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -59,20 +59,30 @@ def askers(port: int) -> Iterator[dict[str, Any]]:
     told.update(json.loads(out))
 
 
-def fill(documents: int, *, asked: bool) -> Round:
-    """Let a fresh daemon copy *documents* files of 20 kB."""
+def fill(documents: int, *, asked: str) -> Round:
+    """Let a fresh daemon copy *documents* files of 20 kB.
+
+    Args:
+        asked: Whom the clients ask meanwhile: ``nobody``, ``it``, or ``another`` daemon that does
+            nothing else: that shows what the clients themselves cost a machine of few cores.
+    """
+    with world() as (stage, port), world() as (_, another):
+        if asked == "nobody":
+            return Round(documents, _copy(stage, documents))
+        with askers(port if asked == "it" else another) as told:
+            seconds = _copy(stage, documents)
+        return Round(documents, seconds, told["seconds"], told["errors"])
+
+
+@contextmanager
+def world(**settings: Any) -> Iterator[tuple[Stage, int]]:
+    """Give a stage with a daemon that answers at the port."""
     with tempfile.TemporaryDirectory(prefix="nas-syncd-bench-") as folder:
         port = free_port()
-        stage = Stage(Path(folder), NAS_SYNCD_API_PORT=port).pair()
+        stage = Stage(Path(folder), NAS_SYNCD_API_PORT=port, **settings).pair()
         with RunningDaemon(stage):
             Client(port).wait()
-            told: dict[str, Any] = {"seconds": {}, "errors": 0}
-            if asked:
-                with askers(port) as told:
-                    seconds = _copy(stage, documents)
-            else:
-                seconds = _copy(stage, documents)
-        return Round(documents, seconds, told["seconds"], told["errors"])
+            yield stage, port
 
 
 def _copy(stage: Stage, documents: int) -> float:
@@ -85,21 +95,15 @@ def _copy(stage: Stage, documents: int) -> float:
     return time.monotonic() - began
 
 
-def hung(nas: Path, hang: Any) -> Round:
+def hung(nas: Path, hang: Callable[[], None]) -> Round:
     """Ask while the NAS hangs. *hang* makes it so."""
-    with tempfile.TemporaryDirectory(prefix="nas-syncd-bench-") as folder:
-        port = free_port()
-        stage = Stage(
-            Path(folder), nas=nas, NAS_SYNCD_API_PORT=port, NAS_SYNCD_NAS_TIMEOUT_SECONDS=3
-        ).pair()
+    with world(nas=nas, NAS_SYNCD_NAS_TIMEOUT_SECONDS=3) as (stage, port):
         stage.add_many(20)
-        with RunningDaemon(stage):
-            Client(port).wait()
-            stage.wait_marked(20)
-            hang()
-            stage.add("late.pdf", b"late")
-            with askers(port) as told:
-                time.sleep(HUNG_SECONDS)  # they ask meanwhile
+        stage.wait_marked(20)
+        hang()
+        stage.add("late.pdf", b"late")
+        with askers(port) as told:
+            time.sleep(HUNG_SECONDS)  # they ask meanwhile
         return Round(0, HUNG_SECONDS, told["seconds"], told["errors"])
 
 

@@ -414,7 +414,8 @@ class Daemon:
         watched = self._front is not None and self._front.watched
         self._show_due = now + (WATCHED_SECONDS if watched else LIVE_SECONDS)
         away = self._database_detail if self._database_since is not None else None
-        live = live_record(self.site, self.flow, self.intake, away)
+        others = self._front.desk.runs.flying() if self._front is not None else []
+        live = live_record(self.site, self.flow, self.intake, away, others)
         if self._front is not None:
             self._front.desk.show(live, watched=watched)
         if live != self._live_shown and now >= self._live_due:

@@ -14,12 +14,13 @@ LONGEST_LIST = 50
 
 
 def live_record(
-    site: Site, flow: Flow, intake: Intake, database_trouble: str | None
+    site: Site, flow: Flow, intake: Intake, database_trouble: str | None, others: list[Work]
 ) -> dict[str, Any]:
     """Return how things stand now, as JSON; :func:`nas_syncd.report.live` reads it.
 
     Args:
         database_trouble: None while the database answers.
+        others: What others than *flow* have in flight: the API's runs.
     """
     uploads = site.uploads.view
     return {
@@ -35,7 +36,7 @@ def live_record(
             "watching": uploads.watching,
         },
         "database": {"ok": database_trouble is None, "detail": database_trouble or ""},
-        "in_flight": [_in_flight(site, work) for work in flow.flying()[:LONGEST_LIST]],
+        "in_flight": [_in_flight(site, work) for work in [*flow.flying(), *others][:LONGEST_LIST]],
         "no_row": [
             {"path": path, "seconds": round(seconds / 60) * 60}
             for path, seconds in intake.without_row()[:LONGEST_LIST]

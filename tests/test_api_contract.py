@@ -114,6 +114,7 @@ def test_the_five_calls_answer_with_exactly_their_keys_and_types(stage: Stage):
         assert answer.data == {
             "success": True,
             "message": words(stage, f"Synchronisé vers {place}", f"Synced to {place}"),
+            "reason": None,
         }
         assert stage.is_marked(waiting)
         assert ask.get("/sync/status").data["synced"] == 4, "what we marked shows at once"

@@ -26,7 +26,9 @@ class Answer(JSONResponse):
     """JSON in which a name that is not UTF-8 harms nobody."""
 
     def render(self, content: Any) -> bytes:
-        words = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        words = json.dumps(
+            content, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str
+        )
         return words.encode("utf-8", "backslashreplace")  # an unpaired surrogate, as JSON has it
 
 

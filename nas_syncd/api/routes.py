@@ -24,6 +24,8 @@ from nas_syncd.desk.counted import Figures
 from nas_syncd.desk.lists import DEFAULT, MOST
 from nas_syncd.errors import DatabaseUnavailableError, SyncError
 from nas_syncd.messages import render_error, text
+from nas_syncd.messages.asdata import reason_data
+from nas_syncd.models import Reason
 from nas_syncd.wishes import Wish
 
 T = TypeVar("T")
@@ -105,7 +107,7 @@ class SyncRoutes:
             "/test",
             self.test,
             methods=["POST"],
-            response_model=shapes.Outcome,
+            response_model=shapes.OutcomeWhy,
             responses=problems(),
             tags=tags,
         )
@@ -124,7 +126,7 @@ class SyncRoutes:
             "/document/{document_id}",
             self.document,
             methods=["POST"],
-            response_model=shapes.Outcome,
+            response_model=shapes.OutcomeWhy,
             responses=problems(400, 404),
             tags=tags,
         )
@@ -218,8 +220,8 @@ class SyncRoutes:
         try:
             await self._ask(self.desk.test)
         except SyncError as error:
-            return Answer({"success": False, "message": render_error(error, language)})
-        return Answer({"success": True, "message": text("test.ok", language)})
+            return Answer(_failure(error, language))
+        return Answer(_success(text("test.ok", language)))
 
     async def run(
         self,
@@ -245,10 +247,12 @@ class SyncRoutes:
         line = run.lines[-1] if run.lines else None
         if run.error is not None or line is None:
             error = run.error or SyncError("no answer")
-            return Answer({"success": False, "message": render_error(error, language)})
+            return Answer(_failure(error, language))
         if line.ending in ("unknown", "gone"):  # the row was deleted meanwhile
             return problem(404, "document.unknown", text("document.unknown", language))
-        return Answer({"success": line.ending == "safe", "message": line.text})
+        if line.ending == "safe":
+            return Answer(_success(line.text))
+        return Answer({"success": False, "message": line.text, "reason": None})
 
     # -- looking ----------------------------------------------------------------------------
 
@@ -367,6 +371,16 @@ class SyncRoutes:
             return self.desk.runs.begin(wish, language)
 
         return await self._ask(begin)
+
+
+def _success(message: str) -> dict[str, Any]:
+    return {"success": True, "message": message, "reason": None}
+
+
+def _failure(error: SyncError, language: str) -> dict[str, Any]:
+    why = Reason(error.code, {"detail": error.detail, **error.params})
+    message = render_error(error, language)
+    return {"success": False, "message": message, "reason": reason_data(why, language)}
 
 
 def _accepted(run: Run) -> Answer:

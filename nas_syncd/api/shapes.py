@@ -74,6 +74,15 @@ class Config(BaseModel):
     reason: str | None
 
 
+class Reason(BaseModel):
+    """Why: a stable code, a sentence, and what to do about it where there is something to do."""
+
+    code: str
+    params: dict[str, Any] = Field(description="What fills the blanks of the sentence.")
+    text: str
+    remedy: str | None
+
+
 class Outcome(BaseModel):
     """How one piece of work ended, in words."""
 
@@ -81,6 +90,12 @@ class Outcome(BaseModel):
 
     success: bool
     message: str
+
+
+class OutcomeWhy(Outcome):
+    """The same, with the reason for programs; from the daemon."""
+
+    reason: Reason | None = Field(description="Why not; null on success.")
 
 
 class RunResult(BaseModel):
@@ -95,14 +110,6 @@ class RunResult(BaseModel):
     failed: int
     errors: list[str]
     waiting: int
-
-
-class Reason(BaseModel):
-    """Why: a stable code, a sentence, and what to do about it where there is something to do."""
-
-    code: str
-    text: str
-    remedy: str | None
 
 
 class Ended(BaseModel):

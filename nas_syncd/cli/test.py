@@ -7,7 +7,7 @@ from typing import Any
 from nas_syncd.cli.call import Call
 from nas_syncd.cli.exits import AnsweredError, Exit
 from nas_syncd.cli.reach import reach
-from nas_syncd.cli.remote import GoneError, Remote, error_from_detail, error_from_reason, why
+from nas_syncd.cli.remote import GoneError, Remote, error_from_detail, error_from_reason
 from nas_syncd.errors import SyncError, Whose
 from nas_syncd.messages import render_error
 from nas_syncd.settings import Settings
@@ -59,8 +59,8 @@ def _by_daemon(daemon: Remote, settings: Settings | None) -> dict[str, Any]:
     message = str(told["message"])
     if told["success"]:
         return {"success": True, "message": message}
-    reason = daemon.get("/sync/now")["mount"]["reason"]
-    if reason is not None and why(reason) == message:
+    reason = told.get("reason")  # an older daemon has none
+    if reason is not None:
         error = error_from_reason(reason)
     else:
         error = error_from_detail("mount.error", message, daemon.language)

@@ -21,9 +21,10 @@ from nas_syncd.desk.counted import CountedTable, Figures, FiguresKeeper
 from nas_syncd.desk.crew import Crew
 from nas_syncd.desk.lists import Lists
 from nas_syncd.desk.runs import Run, Runs
-from nas_syncd.desk.views import Json, fate_json, iso, mount_json, reason_json, why
+from nas_syncd.desk.views import Json, fate_json, iso, mount_json, why
 from nas_syncd.errors import DatabaseUnavailableError, SyncError
 from nas_syncd.fates import QUIET
+from nas_syncd.messages.asdata import reason_data
 from nas_syncd.models import Document, Fate, FateKind, MountState, MountView, Reason
 from nas_syncd.site import Site
 from nas_syncd.watcher import UploadsState
@@ -234,13 +235,13 @@ class Desk:
                 "path": uploads.path,
                 "since": iso(uploads.since),
                 "watching": uploads.watching,
-                "reason": reason_json(uploads.reason, language),
-                "warning": reason_json(uploads.warning, language),
+                "reason": reason_data(uploads.reason, language),
+                "warning": reason_data(uploads.warning, language),
             },
             "database": {
                 "ok": trouble is None,
                 "since": self._database_since,
-                "reason": reason_json(about, language),
+                "reason": reason_data(about, language),
             },
             "status": self.status(figures, language) if figures else None,
             "in_flight": record.get("in_flight", []),
@@ -419,4 +420,4 @@ class Desk:
 
 
 def _check(ok: bool, state: str, reason: Reason | None, language: str) -> Json:
-    return {"ok": ok, "state": state, "reason": None if ok else reason_json(reason, language)}
+    return {"ok": ok, "state": state, "reason": None if ok else reason_data(reason, language)}

@@ -16,12 +16,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 
-from nas_syncd.desk.views import Json, iso, reason_json
+from nas_syncd.desk.views import Json, iso
 from nas_syncd.documents import DocumentsTable
 from nas_syncd.errors import JournalError, SyncError
+from nas_syncd.flow import Work
 from nas_syncd.inherited import Checked
 from nas_syncd.manual import Ended, Ending
 from nas_syncd.messages import render_error
+from nas_syncd.messages.asdata import reason_data
 from nas_syncd.models import Fate, Reason
 from nas_syncd.site import Site
 from nas_syncd.wishes import Grant, Line, Tally, Wish
@@ -86,7 +88,7 @@ class Run:
             "url": f"/sync/runs/{self.id}",
             "events": "/sync/events",
             "state": state,
-            "reason": reason_json(why, self.language),
+            "reason": reason_data(why, self.language),
             "expected": tally.expected,
             "done": tally.done,
             **self.result(),
@@ -155,6 +157,12 @@ class Runs:
     def get(self, run_id: str) -> Run | None:
         with self._lock:
             return self._runs.get(run_id)
+
+    def flying(self) -> list[Work]:
+        """Return what the runs have on its way to the NAS."""
+        with self._lock:
+            grants = [run.grant for run in self._runs.values()]
+        return [work for grant in grants if grant is not None for work in grant.flying()]
 
     def stop(self) -> None:
         """Begin nothing new; what flies may land. :meth:`join` waits for it."""

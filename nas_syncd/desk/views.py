@@ -6,7 +6,8 @@ import datetime as dt
 from typing import Any
 
 from nas_syncd.inherited import is_inherited
-from nas_syncd.messages import explain, remedy, text
+from nas_syncd.messages import explain
+from nas_syncd.messages.asdata import reason_data
 from nas_syncd.models import Document, Entry, Fate, FateKind, Identity, MountView, Reason, State
 
 Json = dict[str, Any]
@@ -20,17 +21,6 @@ OPEN_STATES = {
     State.PROBLEM: "problem",
 }
 """What a document that is not marked is called by its state in the journal; else: pending."""
-
-
-def reason_json(reason: Reason | None, language: str) -> Json | None:
-    if reason is None:
-        return None
-    params = {k: v for k, v in reason.params.items() if k not in ("code", "language")}
-    return {
-        "code": reason.code,
-        "text": text(reason.code, language, **params),
-        "remedy": remedy(reason.code, language, **params),
-    }
 
 
 def mount_json(view: MountView, known: Identity | None, language: str) -> Json:
@@ -48,7 +38,7 @@ def mount_json(view: MountView, known: Identity | None, language: str) -> Json:
         "free_bytes": view.free_bytes,
         "total_bytes": view.total_bytes,
         "nas": view.nas,
-        "reason": reason_json(view.reason, language),
+        "reason": reason_data(view.reason, language),
     }
 
 
@@ -60,7 +50,7 @@ def fate_json(seq: int, at: dt.datetime, fate: Fate, language: str) -> Json:
         "id": fate.document.id,
         "name": fate.document.original_name,
         "kind": str(fate.kind),
-        "reason": reason_json(fate.reason, language),
+        "reason": reason_data(fate.reason, language),
         "destination": receipt.destination if receipt else None,
         "bytes": receipt.version.size if receipt else None,
         "seconds": round(fate.seconds, 3) if receipt else None,
@@ -93,7 +83,7 @@ def line_json(document: Document, entry: Entry | None, nas: str | None, language
         "date": document.date.isoformat() if document.date else None,
         "state": state,
         "since": iso(told.since) if told else None,
-        "reason": reason_json(told.reason, language) if told else None,
+        "reason": reason_data(told.reason, language) if told else None,
         "attempts": told.attempts if told else 0,
         "next_attempt": iso(told.next_attempt) if told else None,
         "destination": receipt.destination if receipt else None,
