@@ -211,6 +211,8 @@ class Line:
     text: str
     routine: bool
     """Nothing that a person would want to see among thousands."""
+    reason: Reason | None = None
+    """The same for programs; None where all went well."""
 
     def words(self, language: str) -> str:
         """Return ``Document 42: scan.pdf: …``."""
@@ -264,7 +266,8 @@ class Tally:
                 words = self._explained(ended.reason)
             case Ending.INHERITED | Ending.GONE:
                 words = self._explained(ended.reason)
-        self._tell(ended.document, str(ended.ending), words)
+        why = None if ended.ending is Ending.SAFE else ended.reason
+        self._tell(ended.document, str(ended.ending), words, why)
 
     def checked(self, checked: Checked) -> None:
         """For ``on_checked``."""
@@ -272,7 +275,7 @@ class Tally:
         match checked.verdict:
             case Verdict.RECOPY:
                 self.recopied += 1
-                self._tell(checked.document, "recopied", why)
+                self._tell(checked.document, "recopied", why, checked.reason)
             case Verdict.PROVEN:
                 self.done += 1
                 self.proven += 1
@@ -284,17 +287,26 @@ class Tally:
                 self.done += 1
                 self.unverifiable += 1
                 words = text("sync.unverifiable", self.language, text=why)
-                self._tell(checked.document, "inherited", words, error=True)
+                self._tell(checked.document, "inherited", words, checked.reason, error=True)
 
     def unknown(self, document_id: str, code: str) -> None:
         """For ``on_unknown``."""
         self.failed += 1
-        self._take(Line(document_id, None, "unknown", text(code, self.language), False), True)
+        words = text(code, self.language)
+        self._take(Line(document_id, None, "unknown", words, False, Reason(code)), True)
 
-    def _tell(self, document: Document, ending: str, words: str, *, error: bool = False) -> None:
+    def _tell(
+        self,
+        document: Document,
+        ending: str,
+        words: str,
+        why: Reason | None = None,
+        *,
+        error: bool = False,
+    ) -> None:
         error = error or ending == "failed"
         routine = not error and ending != "recopied"
-        self._take(Line(document.id, document.original_name, ending, words, routine), error)
+        self._take(Line(document.id, document.original_name, ending, words, routine, why), error)
 
     def _take(self, line: Line, error: bool) -> None:
         if error:

@@ -142,6 +142,8 @@ def test_percentages_have_one_decimal_and_users_are_told_apart(stage: Stage):
         result = ask.post("/sync/run?user_id=2").data
         assert (result["total"], result["failed"], len(result["errors"])) == (1, 1, 1)
         assert ask.post("/sync/run?user_id=3").data["total"] == 0
+        missing = ask.post("/sync/document/2").data
+        assert (missing["success"], missing["reason"]["code"]) == (False, "source.missing")
 
 
 def test_an_unknown_document_is_404_and_one_without_a_file_400(stage: Stage):
@@ -193,6 +195,24 @@ def test_what_the_backend_changes_shows_within_a_second(tmp_path):
         changed = time.monotonic()
         wait_until(lambda: ask.get("/sync/status").data["total_documents"] == 21, "it", seconds=5)
         assert time.monotonic() - changed < 1.3  # a second, and the polling of this test
+
+
+def test_all_safe_is_never_said_while_one_waits(tmp_path):
+    stage = Stage(tmp_path, NAS_SYNCD_API_PORT=free_port()).pair()
+    stage.add("safe.pdf", b"safe")
+    stage.add("waits.pdf", b"waits", processing_status="pending")
+    with serving(stage) as ask:
+        stage.wait_marked(1)
+        wait_until(lambda: ask.get("/sync/status").data["synced"] == 1, "the first")
+        for number in range(3):
+            stage.add(f"{number}.pdf", b"%d" % number)
+            until = time.monotonic() + 1.0
+            told = []
+            while time.monotonic() < until:
+                told.append(ask.get("/sync/status").data)
+                told.append(ask.get("/sync/now").data["status"])
+            assert min(one["pending"] for one in told) >= 1, told
+            assert told[-1]["synced"] == number + 2
 
 
 def test_the_run_answers_with_the_true_counts_while_the_daemon_copies_the_same(tmp_path):

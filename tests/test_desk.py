@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 from nas_syncd.desk.counted import CountedTable, Figures, FiguresKeeper
 from nas_syncd.documents import TableNames
@@ -172,7 +173,7 @@ def test_the_daemon_ends_in_time_in_the_middle_of_runs(tmp_path):
         ask = Client(stage.state / "daemon.sock").wait()
         wait_until(lambda: ask.get("/sync/status").data["nas_configured"], "the NAS")
         stage.sql("UPDATE documents SET processing_status = 'completed'")
-        answers: list[object] = []
+        answers: list[dict[str, Any]] = []
 
         def run() -> None:
             answers.append(ask.post("/sync/run").data)
@@ -185,6 +186,9 @@ def test_the_daemon_ends_in_time_in_the_middle_of_runs(tmp_path):
         for thread in threads:
             thread.join(10)
         assert len(answers) == 3, "each run has answered with what it had done"
+        for answer in answers:
+            assert answer["total"] == answer["synced"] + answer["failed"]
+            assert answer["total"] == 24 or any("daemon ends" in one for one in answer["errors"])
         assert "Traceback" not in "".join(daemon.text)
     verdict = stage.verdict()
     assert verdict.lying == []
@@ -284,6 +288,7 @@ def test_without_the_database_it_says_so_and_invents_nothing(tmp_path):
         assert database["reason"]["code"] == "database.unavailable"
         assert "nas_syncd_database_up 0.0" in ask.get("/metrics").body.decode()
         assert ask.get("/sync/months").status == 503
+        assert ask.post("/sync/run").status == 503
         assert ask.get("/sync/config").status == 200
         (tmp_path / "away").rename(stage.database)
         wait_until(lambda: ask.get("/sync/status").status == 200, "it is back")

@@ -85,7 +85,9 @@ def _tell_errors(app: FastAPI, desk: Desk) -> None:
         assert isinstance(error, RequestValidationError)
         first: Mapping[str, Any] = next(iter(error.errors()), {})
         name = ".".join(str(part) for part in first.get("loc", ())[1:])
-        words = text("api.invalid", language(request), name=name, detail=first.get("msg"))
+        spoken = language(request)
+        detail = first.get("msg") if spoken == "en" else first.get("ctx", {}).get("expected")
+        words = text("api.invalid", spoken, name=name, detail=detail)
         return problem(422, "api.invalid", words)
 
     app.add_exception_handler(SyncError, ours)

@@ -163,7 +163,8 @@ class Guard:
         if not (holder or self._answers_to(asked, scope)):
             shown = b", ".join(header_values(scope, b"host")).decode("utf-8", "surrogateescape")
             return ProblemAnswer(421, "api.wrong_host", language, name=shown[:200])
-        if origin.is_foreign(scope, asked, holder=holder):
+        trusting = holder or (bool(self._token) and _is_page(scope["path"]))
+        if origin.is_foreign(scope, asked, holder=trusting):
             return ProblemAnswer(403, "api.cross_site", language)
         if self._token and not holder and not _is_open(scope["path"]):
             challenge = (b"www-authenticate", b"Bearer")

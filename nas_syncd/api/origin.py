@@ -65,8 +65,9 @@ def is_foreign(scope: Scope, asked: Asked | None, *, holder: bool) -> bool:
     """
     Return whether a browser sends this for another web site than ours.
 
-    A link to the page itself is no harm. *holder* shows a valid token: behind a proxy the names
-    differ, and then the browser's own word is enough.
+    A link to the page itself is no harm. *holder* shows a valid token, or asks for the page's own
+    files where there is one: behind a proxy the names differ, and then the browser's own word is
+    enough.
     """
     values = {name: header_values(scope, name) for name in (b"sec-fetch-site", b"origin")}
     sites = values[b"sec-fetch-site"]

@@ -19,11 +19,11 @@ from starlette.responses import Response
 from nas_syncd.api import shapes
 from nas_syncd.api.answers import Answer, problem
 from nas_syncd.api.stream import EventStream, Hub, resume_point
-from nas_syncd.desk import Desk, Run, Wanted
+from nas_syncd.desk import CUT_SHORT, Desk, Run, Wanted
 from nas_syncd.desk.counted import Figures
 from nas_syncd.desk.lists import DEFAULT, MOST
 from nas_syncd.errors import DatabaseUnavailableError, SyncError
-from nas_syncd.messages import render_error, text
+from nas_syncd.messages import explain, text
 from nas_syncd.messages.asdata import reason_data
 from nas_syncd.models import Reason
 from nas_syncd.wishes import Wish
@@ -220,7 +220,7 @@ class SyncRoutes:
         try:
             await self._ask(self.desk.test)
         except SyncError as error:
-            return Answer(_failure(error, language))
+            return Answer(_outcome(Reason(error.code, _params(error)), language))
         return Answer(_success(text("test.ok", language)))
 
     async def run(
@@ -237,6 +237,8 @@ class SyncRoutes:
         if not wait:
             return _accepted(run)
         await asyncio.wrap_future(run.finished)
+        if run.error is not None and not run.lines:
+            raise run.error  # nothing was begun
         return Answer(run.result())
 
     async def document(self, document_id: DocumentId, lang: Lang = None) -> Answer:
@@ -245,14 +247,17 @@ class SyncRoutes:
         finished = await self._ask(lambda: self.desk.sync_one(document_id, language))
         run: Run = await asyncio.wrap_future(finished)
         line = run.lines[-1] if run.lines else None
-        if run.error is not None or line is None:
-            error = run.error or SyncError("no answer")
-            return Answer(_failure(error, language))
+        if run.error is not None:
+            return Answer(_outcome(Reason(run.error.code, _params(run.error)), language))
+        if line is None:  # the daemon ends
+            return Answer(_outcome(Reason(CUT_SHORT), language))
         if line.ending in ("unknown", "gone"):  # the row was deleted meanwhile
             return problem(404, "document.unknown", text("document.unknown", language))
         if line.ending == "safe":
-            return Answer(_success(line.text))
-        return Answer({"success": False, "message": line.text, "reason": None})
+            root = self.desk.site.plan.nas_path.rstrip("/")
+            return Answer(_success(text("sync.done", language, path=f"{root}/{run.place}")))
+        why = line.reason or Reason("internal")
+        return Answer({**_outcome(why, language), "message": line.text})
 
     # -- looking ----------------------------------------------------------------------------
 
@@ -377,10 +382,14 @@ def _success(message: str) -> dict[str, Any]:
     return {"success": True, "message": message, "reason": None}
 
 
-def _failure(error: SyncError, language: str) -> dict[str, Any]:
-    why = Reason(error.code, {"detail": error.detail, **error.params})
-    message = render_error(error, language)
+def _outcome(why: Reason, language: str) -> dict[str, Any]:
+    """Return what could not be done, and why."""
+    message = explain(why, language)
     return {"success": False, "message": message, "reason": reason_data(why, language)}
+
+
+def _params(error: SyncError) -> dict[str, Any]:
+    return {"detail": error.detail, **error.params}
 
 
 def _accepted(run: Run) -> Answer:

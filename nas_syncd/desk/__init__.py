@@ -10,9 +10,10 @@
 from nas_syncd.desk.counted import CountedTable
 from nas_syncd.desk.desk import Desk, NoFileError, UnknownDocumentError
 from nas_syncd.desk.lists import CursorError, Wanted
-from nas_syncd.desk.runs import Run, TooManyRunsError
+from nas_syncd.desk.runs import CUT_SHORT, Run, TooManyRunsError
 
 __all__ = [
+    "CUT_SHORT",
     "CountedTable",
     "CursorError",
     "Desk",

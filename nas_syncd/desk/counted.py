@@ -112,7 +112,7 @@ class FiguresKeeper:
         The future raises :class:`DatabaseUnavailableError` when the table cannot be counted.
         """
         taken = self._taken
-        if taken is None or taken.at <= self._changed_at:
+        if taken is None or taken.at <= self._changed_at or self._might_be_all(taken):
             return self._renew()
         age = time.monotonic() - taken.at
         if age < FRESH_SECONDS:
@@ -122,9 +122,16 @@ class FiguresKeeper:
             return self._with_marks(taken)  # a poller gets the last one while the next is made
         return coming
 
+    def _might_be_all(self, taken: _Taken) -> bool:
+        """Whether our marks since would make it all of them: what was marked may be newer than
+        the count of them all, and "all safe" is never said by inference."""
+        made = self._table.net_marks - taken.net_marks
+        counts = taken.figures.counts
+        return made > 0 and counts.synced + made >= counts.total
+
     def _with_marks(self, taken: _Taken) -> Figures:
         made = self._table.net_marks - taken.net_marks
-        if not made:
+        if not made or self._might_be_all(taken):
             return taken.figures
         counts, tally = taken.figures.counts, taken.figures.tally
         synced = min(counts.total, max(0, counts.synced + made))

@@ -22,7 +22,7 @@ from nas_syncd.errors import JournalError, SyncError
 from nas_syncd.flow import Work
 from nas_syncd.inherited import Checked
 from nas_syncd.manual import Ended, Ending
-from nas_syncd.messages import render_error
+from nas_syncd.messages import explain, render_error
 from nas_syncd.messages.asdata import reason_data
 from nas_syncd.models import Fate, Reason
 from nas_syncd.site import Site
@@ -33,6 +33,9 @@ KEPT = 20
 MOST_ENDINGS = 20_000
 """So many endings are kept of one run; its counts go on."""
 ENDINGS_AT_ONCE = 1000
+
+
+CUT_SHORT = "api.cut_short"
 
 
 class TooManyRunsError(SyncError):
@@ -53,7 +56,10 @@ class Run:
         self.error: SyncError | None = None
         self.lines: list[Line] = []
         self.tally = Tally(nas_path, language, on_line=self._keep)
+        self.place = ""
+        """Where the last safe document is."""
         self.finished: Future[Run] = Future()
+        self.finished.set_running_or_notify_cancel()  # who stops waiting does not cancel it
         self.grant: Grant | None = None
         self.cut_short = False
         """The daemon was told to end; there is no reason beside that."""
@@ -70,6 +76,8 @@ class Run:
         errors = tally.errors[:MOST_ENDINGS]
         if self.error is not None:
             errors.append(render_error(self.error, self.language))
+        elif self.cut_short:
+            errors.append(explain(Reason(CUT_SHORT), self.language))
         return {
             "total": tally.total,
             "synced": tally.synced,
@@ -199,9 +207,12 @@ class Runs:
 
     def _grant(self, run: Run) -> Grant:
         def on_end(ended: Ended) -> None:
-            run.tally.ended(self._with_place(ended))
+            placed = self._with_place(ended)
+            run.place = placed.fate.receipt.destination if placed.fate.receipt else run.place
+            run.tally.ended(placed)
 
         def on_checked(checked: Checked) -> None:
+            run.place = checked.receipt.destination if checked.receipt else run.place
             run.tally.checked(checked)
             self._on_checked()
 

@@ -37,6 +37,7 @@ TEXTS: dict[str, str] = {
     "api.cursor": "The cursor is not one that this list has given",
     "api.too_many_runs": "{runs} synchronisations are under way already",
     "api.ids_or_all": "Ids, or all documents (everything, user_id), not both",
+    "api.cut_short": "The daemon ends before the work is done",
     "api.unknown_run": "There is no such synchronisation, or it was long ago",
     "api.not_installed": "The HTTP API is not installed: the daemon works without it",
 }
@@ -56,6 +57,7 @@ REMEDIES: dict[str, str] = {
     "api.socket_taken": "Only one daemon can run with the same state directory.",
     "api.socket_failed": "Check that the folder is there and that it can be written to.",
     "api.cursor": "Begin the list anew, without a cursor.",
+    "api.cut_short": "What is left goes on when it is started again.",
     "api.too_many_runs": "Wait for one of them to end, then try again.",
     "api.not_installed": "Install it with: pip install 'nas-syncd[api]'.",
 }

@@ -44,6 +44,7 @@ TEXTS: dict[str, str] = {
     "api.cursor": "Le curseur n’a pas été donné par cette liste",
     "api.too_many_runs": "{runs} synchronisations sont déjà en cours",
     "api.ids_or_all": "Des identifiants, ou tous les documents (everything, user_id), pas les deux",
+    "api.cut_short": "Le démon s’arrête avant la fin du travail",
     "api.unknown_run": "Cette synchronisation n’existe pas, ou elle est trop ancienne",
     "api.not_installed": "L’API HTTP n’est pas installée : le démon travaille sans elle",
 }
@@ -67,6 +68,7 @@ REMEDIES: dict[str, str] = {
     "api.socket_taken": "Un seul service peut tourner avec le même dossier d’état.",
     "api.socket_failed": "Vérifiez que le dossier existe et qu’on peut y écrire.",
     "api.cursor": "Reprenez la liste au début, sans curseur.",
+    "api.cut_short": "Le reste reprend à son prochain démarrage.",
     "api.too_many_runs": "Attendez que l’une d’elles se termine, puis réessayez.",
     "api.not_installed": "Installez-la avec : pip install 'nas-syncd[api]'.",
 }
