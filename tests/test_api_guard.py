@@ -228,6 +228,10 @@ def test_behind_a_proxy_the_browsers_word_and_the_token_are_enough(locked):
     assert locked.ask(*post, headers=[*seen_there, BEARER]).status == 200
     assert refused(locked, *post, headers=seen_there) == (403, "api.cross_site")
     assert refused(locked, *post, headers=[seen_there[1], BEARER]) == (403, "api.cross_site")
+    script = locked.ask("GET", "/page/app.js", headers=seen_there)
+    assert script.status == 200, "a module's script is fetched before there is a token"
+    evil = [("Sec-Fetch-Site", "cross-site"), seen_there[1]]
+    assert refused(locked, "GET", "/page/app.js", headers=evil) == (403, "api.cross_site")
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost", None])

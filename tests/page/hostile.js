@@ -132,12 +132,16 @@ async ({ base, reading, working, files }) => {
   const opened = (path) =>
     new Promise((done) => {
       const other = window.open(base + path);
-      const end = Date.now() + 1500;
+      const end = Date.now() + 10000;
       const look = () => {
-        see(`window ${path}`, () => other.document.body.innerText);
         see(`window ${path}, its frames`, () => other.length);
-        if (!read[`window ${path}`] && Date.now() < end) return setTimeout(look, 50);
-        other?.close();
+        try {
+          tell(`window ${path}`, other.document.body?.innerText);
+        } catch {
+          return done(); // it is another origin's by now, and stays it
+        }
+        if (!other.closed && !read[`window ${path}`] && Date.now() < end) return setTimeout(look, 50);
+        other.close();
         done();
       };
       look();
