@@ -40,6 +40,8 @@ if TYPE_CHECKING:  # an extra
 TICK_SECONDS = 1.0
 STOP_SECONDS = 7.0
 """How long files in flight may take to finish at a stop; the rest of ten seconds is for closing."""
+RUNS_SECONDS = 6.0
+"""The same for what the API's runs have in flight."""
 DATABASE_RETRY_SECONDS = (1.0, 2.0, 5.0)
 LIVE_SECONDS = 1.0
 WATCHED_SECONDS = 0.5
@@ -151,12 +153,10 @@ class Daemon:
         """
         try:
             from nas_syncd.api.front import Front
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] == "nas_syncd":
-                raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with FastAPI, documents are copied
             _log.warning(
                 "api.not_installed",
-                missing=error.name,
+                detail=f"{type(error).__name__}: {error}",
                 text=explain(Reason("api.not_installed"), self.settings.language),
             )
             return None
@@ -167,6 +167,7 @@ class Daemon:
             language=lambda: self.settings.language,
             do=self.flow.inbox.put,
             offer=self._offer,
+            reconcile=self.upkeep.reconcile_soon,
             on_fate=self._tell,
             tap=self._tap,
         )
@@ -470,6 +471,7 @@ class Daemon:
         """Let files in flight finish for a while, then go, whatever the mount does."""
         self.notifier.stopping()
         deadline = time.monotonic() + STOP_SECONDS
+        runs_deadline = time.monotonic() + RUNS_SECONDS
         _log.info("daemon.stopping", in_flight=len(self.flow.flying()))
         self.flow.close()
         if self._front is not None:
@@ -483,7 +485,7 @@ class Daemon:
         with contextlib.suppress(JournalError):
             self.flow.let_go()
         if self._front is not None:
-            self._front.stop(deadline if self._stopping < 2 else 0.0)
+            self._front.stop(lambda: self._stopping < 2 and time.monotonic() < runs_deadline)
         self.site.close(grace_seconds=0.5)
         self.table.close()
         self.lock.release()

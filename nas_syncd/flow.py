@@ -14,7 +14,7 @@ import random
 import time
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -76,6 +76,8 @@ class Rows(Protocol):
     ) -> dict[str, MarkOutcome]: ...
 
     def unmark(self, marks: Collection[tuple[str, str]]) -> set[str]: ...
+
+    def get(self, ids: Collection[str]) -> dict[str, Document]: ...
 
 
 @dataclass(slots=True)
@@ -330,11 +332,25 @@ class Flow:
 
     def _decide(self, documents: list[Document], sources: dict[str, Source]) -> None:
         entries = self.site.journal.entries(self.table.scope, [d.id for d in documents])
-        for document in documents:
+        for document in self._as_marked_now(documents, entries):
             entry = entries.get(document.id)
             source, decision = self.decide_for(document, sources, entry)
             self._act(document, source, entry, decision)
         self._mark()
+
+    def _as_marked_now(
+        self, documents: list[Document], entries: Mapping[str, Entry]
+    ) -> list[Document]:
+        """A row that says "not marked" of what the journal knows as marked may be older than the
+        mark, another flow's perhaps: it is read again, before the NAS is read for nothing."""
+        doubtful = [d.id for d in documents if not d.synced and _is_known(d, entries.get(d.id))]
+        if not doubtful:
+            return documents
+        try:
+            fresh = self.table.get(doubtful)
+        except (DatabaseUnavailableError, ConfigurationError):
+            return documents
+        return [fresh.get(document.id, document) for document in documents]
 
     def _act(
         self, document: Document, source: Source, entry: Entry | None, decision: Decision
@@ -735,6 +751,16 @@ def backoff_seconds(attempts: int, first: float, limit: float) -> float:
     """Return how long to wait after the *attempts*-th failure: doubling, with jitter."""
     plain = min(limit, first * 2.0 ** min(attempts - 1, 30))
     return plain * random.uniform(1 - JITTER, 1 + JITTER)
+
+
+def _is_known(document: Document, entry: Entry | None) -> bool:
+    """Whether the journal has this very document as marked, with a receipt."""
+    return (
+        entry is not None
+        and entry.state is State.SYNCED
+        and entry.receipt is not None
+        and entry.file_path == document.file_path
+    )
 
 
 def _stands(entry: Entry | None, document: Document, state: State, reason: Reason) -> bool:

@@ -146,6 +146,23 @@ class ManualSync:
         if not self.flow.flying():
             self.flow.let_go()
 
+    def see_off(self, go_on: Callable[[], bool]) -> None:
+        """Stay until what still flies has been answered, which the agent's deadline bounds, and
+        let go of all of it: for a process that lives on. Fates are told as before.
+
+        Args:
+            go_on: Asked several times a second.
+
+        Raises:
+            JournalError: Our own state directory; everything is let go of all the same.
+        """
+        self.flow.close()
+        try:
+            while self.flow.flying() and go_on():
+                self.flow.step(TICK_SECONDS)
+        finally:
+            self.flow.let_go()
+
     def finish(self, seconds: float) -> int:
         """Begin nothing new, let what flies land for up to *seconds*; return how many did not."""
         self.flow.close()

@@ -230,6 +230,10 @@ class Upkeep:
 
     # -- rows that are gone -----------------------------------------------------------------
 
+    def reconcile_soon(self) -> None:
+        """Rows were deleted, it seems: begin the comparison now."""
+        self._reconcile_due = 0.0
+
     def reconcile(self) -> None:
         """Compare a page of proven documents with the table; a deleted row's count no more.
 

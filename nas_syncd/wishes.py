@@ -6,6 +6,7 @@ ones are checked by reading the NAS, and the same words tell what was done.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -166,6 +167,14 @@ class Grant:
         finally:
             self._manual.let_go()
 
+    def see_off(self, go_on: Callable[[], bool]) -> None:
+        """After :meth:`go`, in a process that lives on: see :meth:`ManualSync.see_off`.
+
+        Raises:
+            JournalError: Our own state directory.
+        """
+        self._manual.see_off(go_on)
+
     def stop(self) -> None:
         """Begin nothing new; :meth:`go` returns when what flies has landed, or within
         ``FINISH_SECONDS``. Any thread or signal handler may call it, at any time, repeatedly."""
@@ -186,14 +195,15 @@ class Grant:
         checked_ids: set[str] = set()
         for checked in selection.inherited.check(selection.to_check()):
             self._on_checked(checked)
-            if selection.wish.ids:
+            if selection.wish.ids or checked.verdict is Verdict.RECOPY:
                 checked_ids.add(checked.document.id)
             yield checked.document if checked.verdict is Verdict.RECOPY else None
         for document in selection.named():
             if document.id not in checked_ids:
                 yield document
         if selection.wants_pending:
-            yield from self._manual.pending(selection.wish.user)
+            pending = self._manual.pending(selection.wish.user)
+            yield from (document for document in pending if document.id not in checked_ids)
 
 
 # -- what was done -----------------------------------------------------------------------------
@@ -237,6 +247,8 @@ class Tally:
     recopied: int = 0
     unverifiable: int = 0
     errors: list[str] = field(default_factory=list)
+    most_errors: int = sys.maxsize
+    """So many lines are kept; the counts go on."""
 
     @property
     def total(self) -> int:
@@ -309,7 +321,7 @@ class Tally:
         self._take(Line(document.id, document.original_name, ending, words, routine, why), error)
 
     def _take(self, line: Line, error: bool) -> None:
-        if error:
+        if error and len(self.errors) < self.most_errors:
             self.errors.append(line.words(self.language))
         self.on_line(line)
 

@@ -349,7 +349,7 @@ class World:
         """Offer the rows as they are now and wait for each one's fate."""
         from time import monotonic
 
-        flow.offer(flow.table.get(list(ids)).values())  # type: ignore[attr-defined]
+        flow.offer(flow.table.get(list(ids)).values())
         fates = flow.drain(monotonic() + seconds)
         assert not flow.busy, f"still in hand after {seconds} s: {flow.active()}"
         return {fate.document.id: fate for fate in fates}

@@ -122,6 +122,7 @@ def test_the_five_calls_answer_with_exactly_their_keys_and_types(stage: Stage):
 
 def test_without_documents_the_status_is_zero_and_null(stage: Stage):
     with serving(stage) as ask:
+        wait_until(lambda: ask.get("/sync/status").data["nas_configured"], "the NAS")
         data = ask.get("/sync/status").data
         check(data, {**STATUS, "last_sync": type(None)})
         assert (data["total_documents"], data["sync_percentage"]) == (0, 0.0)
@@ -161,6 +162,7 @@ def test_without_a_usable_nas_run_and_document_are_400_with_the_reason(stage: St
     row = stage.add("a.pdf", b"a")
     (stage.nas / ".nas-syncd.json").unlink()
     with serving(stage) as ask:
+        wait_until(lambda: ask.get("/sync/config").data["state"] == "not_mounted", "a look")
         status = ask.get("/sync/status").data
         check(status, {**STATUS, "last_sync": type(None), "reason": str})
         assert status["nas_configured"] is False
@@ -178,6 +180,7 @@ def test_without_a_usable_nas_run_and_document_are_400_with_the_reason(stage: St
 
 def test_a_language_can_be_asked_for(stage: Stage):
     with serving(stage) as ask:
+        wait_until(lambda: ask.get("/sync/status").data["nas_configured"], "the NAS")
         french = "Montage NAS accessible en lecture/écriture"
         assert ask.post("/sync/test?lang=fr").data["message"] == french
         assert ask.post("/sync/test?lang=en").data["message"].startswith("NAS mount can be")
@@ -244,9 +247,26 @@ def test_the_run_answers_with_the_true_counts_while_the_daemon_copies_the_same(t
     assert len(list(stage.nas.rglob("*.pdf"))) == 300
 
 
+def test_beside_runs_no_document_goes_its_way_twice(tmp_path):
+    stage = Stage(tmp_path, NAS_SYNCD_API_PORT=free_port()).pair()
+    stage.add_many(500, folders=5)
+    with RunningDaemon(stage) as daemon:
+        ask = Client(int(str(stage.settings["NAS_SYNCD_API_PORT"]))).wait()
+        wait_until(lambda: ask.get("/sync/status").data["nas_configured"], "the NAS")
+        for _ in range(2):
+            assert ask.post("/sync/run?wait=false").status == 202
+        inherited = 0
+        while stage.marked() < 500:
+            inherited = max(inherited, ask.get("/sync/status").data["inherited"])
+        assert daemon.stop() == 0
+        assert daemon.count("document.synced") == 500
+    assert stage.verdict().perfect
+
+
 def test_not_waiting_answers_202_with_where_to_look(tmp_path):
     stage = Stage(tmp_path, NAS_SYNCD_API_PORT=free_port()).pair()
     with serving(stage) as ask:
+        wait_until(lambda: ask.get("/sync/status").data["nas_configured"], "the NAS")
         stage.row("missing.pdf")
         begun = ask.post("/sync/run?wait=false")
         assert begun.status == 202

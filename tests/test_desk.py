@@ -5,18 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+
+import pytest
 
 from nas_syncd.desk.counted import CountedTable, Figures, FiguresKeeper
 from nas_syncd.documents import TableNames
 from nas_syncd.journal import Tally
 from tests.http_client import Client, free_port
 from tests.lab.parts import wait_until
-from tests.stage import BACKEND_DIR, RunningDaemon, Stage
+from tests.stage import BACKEND_DIR, TABLE, RunningDaemon, Stage
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -195,6 +199,119 @@ def test_the_daemon_ends_in_time_in_the_middle_of_runs(tmp_path):
     assert verdict.foreign == []
 
 
+def test_what_a_run_had_in_hand_when_it_ended_early_is_brought_to_its_end(tmp_path, fault_fs):
+    """The database goes away while a run's copy flies: the run ends, the copy lands later, and the
+    document is nobody's for ever."""
+    nas = fault_fs()
+    stage = Stage(tmp_path, nas=nas.path).pair()
+    row = stage.add("a.pdf", b"a", processing_status="pending")
+    with serving(stage) as ask:
+        wait_until(lambda: ask.get("/sync/status").data["nas_configured"], "the NAS")
+        wait_until(lambda: ids(ask.get("/sync/documents?state=waiting").data), "it waits")
+        nas.rules([{"op": "fsync", "path": "*.part", "do": "delay", "seconds": 9.0}])
+        rows = [stage.row(f"missing-{n}.pdf") for n in range(3)]
+        stage.sql("UPDATE documents SET processing_status = 'completed' WHERE id = ?", row)
+        url = ask.post(f"/sync/runs?id={row}&id={rows[0]}").data["url"]
+        nas.wait_for("fsync", "delay", seconds=20)
+        stage.database.rename(tmp_path / "away")
+        wait_until(lambda: ask.get("/sync/status").status == 503, "the database is away")
+        (tmp_path / "away").rename(stage.database)
+        nas.clear()
+        stage.wait_marked(1, seconds=30)
+        wait_until(lambda: ask.get(url).data["state"] != "running", "the run's end")
+        assert ask.post(f"/sync/document/{row}").data["success"] is True
+    assert stage.verdict().lying == []
+
+
+def test_checked_and_pending_together_count_each_document_once(tmp_path):
+    stage = Stage(tmp_path).pair()
+    stage.row("gone.pdf", synced_to_nas=True)
+    stage.add("late.pdf", b"l", synced_to_nas=True, processing_status="pending")
+    stage.row("missing.pdf")
+    with serving(stage) as ask:
+        wait_until(lambda: ask.get("/sync/status").data["nas_configured"], "the NAS")
+        url = ask.post("/sync/runs?inherited=true&everything=true").data["url"]
+        wait_until(lambda: ask.get(url).data["state"] == "done", "the end")
+        run = ask.get(url).data
+        endings = sorted((one["id"], one["ending"]) for one in run["ended"])
+        assert endings == [("1", "inherited"), ("2", "recopied"), ("2", "waiting"), ("3", "failed")]
+        assert (run["total"], run["failed"], run["waiting"]) == (1, 1, 1)
+
+
+def test_slow_questions_to_the_nas_keep_nobody_else_waiting(tmp_path, fault_fs):
+    nas = fault_fs()
+    stage = Stage(tmp_path, nas=nas.path, NAS_SYNCD_NAS_TIMEOUT_SECONDS=6).pair()
+    stage.add("a.pdf", b"a")
+    with RunningDaemon(stage) as daemon:
+        ask = Client(stage.state / "daemon.sock").wait()
+        stage.wait_marked(1)
+        nas.rules([{"op": "*", "path": "*", "do": "hang"}])
+        threads = [
+            threading.Thread(target=lambda: ask.post("/sync/test"), daemon=True) for _ in range(12)
+        ]
+        for thread in threads:
+            thread.start()
+        for call in ("/sync/status", "/sync/months", "/sync/documents", "/sync/status?user_id=1"):
+            answer = ask.get(call)
+            assert answer.status == 200, call
+        assert any(thread.is_alive() for thread in threads), "it has answered behind none of them"
+        nas.clear()
+        for thread in threads:
+            thread.join(20)
+        assert daemon.stop() == 0
+
+
+def test_a_second_signal_ends_it_at_once_also_beside_a_run_that_hangs(tmp_path, fault_fs):
+    nas = fault_fs()
+    stage = Stage(tmp_path, nas=nas.path).pair()
+    stage.add("old.pdf", b"old", synced_to_nas=True)
+    with RunningDaemon(stage) as daemon:
+        ask = Client(stage.state / "daemon.sock").wait()
+        wait_until(lambda: ask.get("/sync/status").data["nas_configured"], "the NAS")
+        nas.rules([{"op": "*", "path": "*", "do": "hang"}])
+        url = ask.post("/sync/runs?inherited=true").data["url"]
+        assert ask.get(url).data["state"] == "running"
+        daemon.process.terminate()
+        daemon.wait_for("daemon.stopping")
+        began = time.monotonic()
+        daemon.process.terminate()
+        assert daemon.process.wait(10) == 0
+        assert time.monotonic() - began < 4
+        assert "Traceback" not in "".join(daemon.text)
+        nas.clear()
+
+
+def test_a_broken_fastapi_keeps_no_document_from_the_nas(tmp_path):
+    stage = Stage(tmp_path).pair()
+    stage.add("a.pdf", b"a")
+    broken = tmp_path / "broken" / "fastapi"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise AttributeError('of another version')")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join((str(broken.parent), *sys.path)))
+        daemon = RunningDaemon(stage)
+    with daemon:
+        told = daemon.wait_for("api.not_installed")
+        assert "of another version" in told["detail"]
+        stage.wait_marked(1)
+        assert daemon.stop() == 0
+
+
+def test_keys_with_a_slash_are_keys(tmp_path):
+    stage = Stage(tmp_path).pair()
+    stage.sql("DROP TABLE documents")
+    stage.sql(TABLE.partition(";")[0].replace("INTEGER PRIMARY KEY", "TEXT PRIMARY KEY"))
+    stage.row("a.pdf", id="2024/é a")
+    (stage.uploads / "a.pdf").write_bytes(b"a")
+    with serving(stage) as ask:
+        stage.wait_marked(1)
+        named = "2024%2F%C3%A9%20a"
+        assert ask.get(f"/sync/documents/{named}").data["documents"][0]["id"] == "2024/é a"
+        retried = ask.post(f"/sync/documents/{named}/retry").data
+        assert ask.get(retried["url"]).status == 200
+        assert ask.post(f"/sync/document/{named}").data["success"] is True
+
+
 # -- looking ----------------------------------------------------------------------------------
 
 
@@ -238,6 +355,21 @@ def test_what_is_watched_changes_without_being_asked_for(tmp_path):
         while not (kind == "now" and now["status"] and now["status"]["total_documents"] == 1):
             kind, now = next(events)
         assert now["status"]["pending"] == 1
+
+
+def test_deleted_rows_hide_no_flag_that_nobody_has_proven(tmp_path):
+    stage = Stage(tmp_path).pair()
+    for number in range(5):
+        stage.add(f"{number}.pdf", b"%d" % number)
+    with serving(stage) as ask:
+        stage.wait_marked(5)
+        assert ask.get("/sync/status").data["inherited"] == 0
+        stage.sql("DELETE FROM documents WHERE id <= 3")
+        stage.row("old.pdf", synced_to_nas=True)
+        stage.row("older.pdf", synced_to_nas=True)
+        wait_until(
+            lambda: ask.get("/sync/status").data["inherited"] == 2, "the two of them", seconds=20
+        )
 
 
 def test_months_and_types_say_how_complete_they_are(tmp_path):

@@ -469,7 +469,7 @@ def test_a_flow_that_was_reset_begins_nothing_twice(world: World) -> None:
     """After an error of the journal: what the agent still does is not begun a second time."""
     flow = world.flow(world.site())
     row = world.add("a.pdf", os.urandom(3_000_000))
-    document = flow.table.get([row])[row]  # type: ignore[attr-defined]
+    document = flow.table.get([row])[row]
     flow.offer([document])
     while not flow.flying():
         flow.step(5)
@@ -481,7 +481,7 @@ def test_a_flow_that_was_reset_begins_nothing_twice(world: World) -> None:
     while not world.flag(row):
         assert time.monotonic() < end
         flow.step(0.2)
-        flow.offer(flow.table.get([row]).values())  # type: ignore[attr-defined]
+        flow.offer(flow.table.get([row]).values())
 
     flow.drain(time.monotonic() + 10)
     assert list(world.on_nas()) == ["2024/01/factures/a.pdf"]

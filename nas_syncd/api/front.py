@@ -6,7 +6,6 @@ it where they are not installed.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 
 from nas_syncd import __version__
@@ -41,6 +40,7 @@ class Front:
         language: Callable[[], str],
         do: Callable[[Callable[[], None]], None],
         offer: Callable[[Iterable[Document]], None],
+        reconcile: Callable[[], None],
         on_fate: Callable[[Fate], None],
         tap: Tap | None,
     ) -> None:
@@ -59,10 +59,12 @@ class Front:
             language=language,
             do=do,
             offer=offer,
+            reconcile=reconcile,
             metrics=Metrics(__version__),
             board=self._hub,
             on_fate=on_fate,
         )
+        self._hub.alive = self.desk.turns
         self._server = ApiServer(
             create_app(self.desk, self._hub, tap),
             host=settings.api_host,
@@ -84,9 +86,9 @@ class Front:
         """Open the doors, in a thread of their own; a port that is taken is tried again."""
         self._server.start()
 
-    def stop(self, deadline: float) -> None:
-        """Let what the runs have in hand land until the monotonic *deadline*, then close."""
-        self.desk.close(max(0.0, deadline - time.monotonic()))
+    def stop(self, go_on: Callable[[], bool]) -> None:
+        """Let what the runs have in hand land as long as *go_on* says so, then close."""
+        self.desk.close(go_on)
         self._server.stop(DOORS_SECONDS)
 
     def _ready(self, urls: Sequence[str]) -> None:

@@ -87,6 +87,9 @@ class Hub:
         send_seconds: float = SEND_SECONDS,
     ) -> None:
         self.bell = Bell(flush_seconds)
+        self.alive: Callable[[], bool] = lambda: True
+        """Whether who publishes still works; without it there is no heartbeat, and a client that
+        hears nothing any more does not take the silence for peace."""
         self.show_seconds = show_seconds
         self.heartbeat_seconds = heartbeat_seconds
         self.send_seconds = send_seconds
@@ -211,7 +214,7 @@ class Reader:
             self._beat_at = now + self._hub.heartbeat_seconds
         elif now >= self._beat_at:
             self._beat_at = now + self._hub.heartbeat_seconds
-            data = HEARTBEAT
+            data = HEARTBEAT if self._hub.alive() else b""
         wait = self._beat_at - now
         if self._unseen():
             wait = min(wait, self._show_at - now)

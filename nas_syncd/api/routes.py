@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
@@ -30,8 +31,11 @@ from nas_syncd.wishes import Wish
 
 T = TypeVar("T")
 
-COUNT_SECONDS = 2.0
-"""How long counting the documents is waited for before the database is said not to answer."""
+COUNT_SECONDS = 1.0
+"""How long counting the documents is waited for; then the last count is told, or that there is
+none."""
+STALE_SECONDS = 30.0
+"""So old may a count be that is told while the next one is late."""
 LONGEST_ID = 300
 LONGEST_PATH = 4200
 
@@ -123,7 +127,7 @@ class SyncRoutes:
             tags=tags,
         )
         add(
-            "/document/{document_id}",
+            "/document/{document_id:path}",
             self.document,
             methods=["POST"],
             response_model=shapes.OutcomeWhy,
@@ -139,13 +143,6 @@ class SyncRoutes:
             self.documents,
             response_model=shapes.DocumentPage,
             responses=problems(404),
-            tags=LOOKING,
-        )
-        add(
-            "/documents/{document_id}",
-            self.one,
-            response_model=dict[str, Any],
-            responses=problems(400, 404),
             tags=LOOKING,
         )
         add(
@@ -176,13 +173,20 @@ class SyncRoutes:
             tags=LOOKING,
         )
         add(
-            "/documents/{document_id}/retry",
+            "/documents/{document_id:path}/retry",
             self.retry,
             methods=["POST"],
             status_code=202,
             response_model=shapes.Queued,
             responses=problems(400, 404),
             tags=WORK,
+        )
+        add(
+            "/documents/{document_id:path}",
+            self.one,
+            response_model=dict[str, Any],
+            responses=problems(400, 404),
+            tags=LOOKING,
         )
         add(
             "/runs",
@@ -218,7 +222,7 @@ class SyncRoutes:
         """Write, flush, read back and remove a small file on the NAS."""
         language = self._language(lang)
         try:
-            await self._ask(self.desk.test)
+            await self._ask(self.desk.test, patient=True)
         except SyncError as error:
             return Answer(_outcome(Reason(error.code, _params(error)), language))
         return Answer(_success(text("test.ok", language)))
@@ -244,7 +248,7 @@ class SyncRoutes:
     async def document(self, document_id: DocumentId, lang: Lang = None) -> Answer:
         """Copy one document now."""
         language = self._language(lang)
-        finished = await self._ask(lambda: self.desk.sync_one(document_id, language))
+        finished = await self._ask(lambda: self.desk.sync_one(document_id, language), patient=True)
         run: Run = await asyncio.wrap_future(finished)
         line = run.lines[-1] if run.lines else None
         if run.error is not None:
@@ -264,6 +268,8 @@ class SyncRoutes:
     async def now(self, lang: Lang = None) -> Answer:
         """Everything at a glance, and the last fates."""
         language = self._language(lang)
+        if not self.desk.turns():
+            return problem(503, "api.stuck", text("api.stuck", language))
         with contextlib.suppress(DatabaseUnavailableError):  # `database` says so
             await figures_now(self.desk)
         return Answer({**self.desk.now(language), "recent": self.desk.recent(language)})
@@ -283,12 +289,12 @@ class SyncRoutes:
         """List documents, page by page."""
         language = self._language(lang)
         wanted = Wanted(state, user_id, cursor, limit)
-        return Answer(await self._ask(lambda: self.desk.lists.page(wanted, language)))
+        return Answer(await self._ask(lambda: self.desk.page(wanted, language)))
 
     async def one(self, document_id: DocumentId, lang: Lang = None) -> Answer:
         """All that is known of one document: row, file, decision, receipt, what happens next."""
         language = self._language(lang)
-        told = await self._ask(lambda: self._story(document_id, language))
+        told = await self._ask(lambda: self._story(document_id, language), patient=True)
         return Answer(told.data)
 
     def _story(self, document_id: str, language: str) -> Any:
@@ -302,7 +308,7 @@ class SyncRoutes:
     ) -> Answer:
         """The same for an id or a path; what ``nas-syncd explain --json`` prints."""
         language = self._language(lang)
-        told = await self._ask(lambda: self.desk.explain(wanted, language))
+        told = await self._ask(lambda: self.desk.explain(wanted, language), patient=True)
         return Answer({**told.data, "exit": int(told.exit)})
 
     async def months(self, user_id: User = None) -> Answer:
@@ -326,7 +332,7 @@ class SyncRoutes:
     async def retry(self, document_id: DocumentId) -> Answer:
         """Try one document again now: its backoff is cleared."""
         found = await self._ask(lambda: self.desk.retry(document_id))
-        url = f"/sync/documents/{found}"
+        url = f"/sync/documents/{quote(found)}"
         return Answer({"id": found, "queued": True, "url": url}, status_code=202)
 
     async def begin(
@@ -367,15 +373,18 @@ class SyncRoutes:
     def _language(self, wanted: str | None) -> str:
         return wanted or self.desk.language()
 
-    async def _ask(self, question: Callable[[], T]) -> T:
-        return await asyncio.wrap_future(self.desk.crew.run(question))
+    async def _ask(self, question: Callable[[], T], *, patient: bool = False) -> T:
+        """Have it asked in a thread of the desk's; *patient* when the NAS or the upload folder is
+        asked, so that nobody who asks the database waits behind it."""
+        crew = self.desk.patient if patient else self.desk.crew
+        return await asyncio.wrap_future(crew.run(question))
 
     async def _begin(self, wish: Wish, language: str) -> Run:
         def begin() -> Run:
             self.desk.require_nas()
             return self.desk.runs.begin(wish, language)
 
-        return await self._ask(begin)
+        return await self._ask(begin, patient=True)
 
 
 def _success(message: str) -> dict[str, Any]:

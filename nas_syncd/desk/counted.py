@@ -7,6 +7,7 @@ between is added: it shows in the very next answer.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -22,8 +23,10 @@ FRESH_SECONDS = 0.7
 """A count that is older is renewed when somebody asks; together with the time that counting
 takes, what the backend changed shows within a second."""
 QUICK_SECONDS = 0.05
-"""While counting takes no longer, marks wait for it, and the sum is exact. A slower count leaves
-the marks that were made meanwhile to the next one."""
+"""So much longer, and as long as counting takes, a poller gets the last count while the next one
+is made."""
+INEXACT_SECONDS = 0.05
+"""A count during which marks were made is renewed after this, or four times what it took."""
 
 
 class CountedTable(DocumentsTable):
@@ -31,25 +34,49 @@ class CountedTable(DocumentsTable):
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
-        self.marks_lock = threading.Lock()
-        self.net_marks = 0
-        """Flags set less flags taken back since the start."""
+        self._tallying = threading.Lock()
+        self._under_way = 0
+        self._net = 0
         self.marked_at: dt.datetime | None = None
 
+    @property
+    def net_marks(self) -> int:
+        """Flags set less flags taken back since the start."""
+        return self._net
+
+    def marks(self) -> tuple[int, bool]:
+        """Return :attr:`net_marks`, and whether a mark is on its way at this moment."""
+        with self._tallying:
+            return self._net, self._under_way > 0
+
     def mark(self, marks: Collection[tuple[str, str]], at: dt.datetime) -> dict[str, MarkOutcome]:
-        with self.marks_lock:
+        made = 0
+        self._begin()
+        try:
             outcomes = super().mark(marks, at)
             made = sum(outcome is MarkOutcome.MARKED for outcome in outcomes.values())
-            self.net_marks += made
-            if made:
-                self.marked_at = at
             return outcomes
+        finally:
+            self._end(made, at if made else self.marked_at)
 
     def unmark(self, marks: Collection[tuple[str, str]]) -> set[str]:
-        with self.marks_lock:
+        taken: set[str] = set()
+        self._begin()
+        try:
             taken = super().unmark(marks)
-            self.net_marks -= len(taken)
             return taken
+        finally:
+            self._end(-len(taken), self.marked_at)
+
+    def _begin(self) -> None:
+        with self._tallying:
+            self._under_way += 1
+
+    def _end(self, made: int, marked_at: dt.datetime | None) -> None:
+        with self._tallying:
+            self._under_way -= 1
+            self._net += made
+            self.marked_at = marked_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +100,8 @@ class _Taken:
     """Monotonic, when counting began."""
     token: object
     """The database's change token then; None: it has none."""
+    exact: bool = True
+    """No mark was made while it was counted: such a one may be in it or not, and is left out."""
 
 
 class FiguresKeeper:
@@ -83,11 +112,15 @@ class FiguresKeeper:
         table: CountedTable,
         tally: Callable[[], Tally],
         submit: Callable[[Callable[[], None]], object],
+        on_shrunk: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
             submit: Runs a job in another thread, soon.
+            on_shrunk: Called when rows or flags are fewer than they were, not by us: receipts
+                may be left of which the row is gone.
         """
+        self._on_shrunk = on_shrunk
         self._table = table
         self._tally = tally
         self._submit = submit
@@ -101,10 +134,12 @@ class FiguresKeeper:
         """Something but a mark has changed (a flag was proven): who asks next waits for a count."""
         self._changed_at = time.monotonic()
 
-    def known(self) -> Figures | None:
-        """Return the last figures, however old, with our marks since; None before the first."""
+    def known(self, longest_seconds: float = math.inf) -> Figures | None:
+        """Return the last figures with our marks since; None where there are none so young."""
         taken = self._taken
-        return self._with_marks(taken) if taken else None
+        if taken is None or time.monotonic() - taken.at > longest_seconds:
+            return None
+        return self._with_marks(taken)
 
     def ask(self) -> Figures | Future[Figures]:
         """Return the figures as they are now, or the future that will have them.
@@ -115,6 +150,8 @@ class FiguresKeeper:
         if taken is None or taken.at <= self._changed_at or self._might_be_all(taken):
             return self._renew()
         age = time.monotonic() - taken.at
+        if not taken.exact and age > max(INEXACT_SECONDS, 4 * self._cost):
+            return self._renew()
         if age < FRESH_SECONDS:
             return self._with_marks(taken)
         coming = self._renew()
@@ -161,9 +198,11 @@ class FiguresKeeper:
             coming.set_exception(DatabaseUnavailableError(f"{type(error).__name__}: {error}"))
             raise
         else:
-            self._taken = taken
+            before, self._taken = self._taken, taken
             self._end()
             coming.set_result(self._with_marks(taken))
+            if _has_shrunk(before, taken):
+                self._on_shrunk()
 
     def _end(self) -> None:
         with self._lock:
@@ -173,16 +212,26 @@ class FiguresKeeper:
         token = self._table.change_token()
         before, began = self._taken, time.monotonic()
         tally = self._tally()
-        if before is not None and token is not None and token == before.token:
+        if before is not None and before.exact and token is not None and token == before.token:
             made = self._table.net_marks - before.net_marks  # nobody has written: count nothing
             if not made:
                 return replace(before, at=began, figures=Figures(before.figures.counts, tally))
-        if self._cost < QUICK_SECONDS:
-            with self._table.marks_lock:
-                began = time.monotonic()
-                counts, marks = self._table.counts(), self._table.net_marks
-        else:
-            counts = self._table.counts()
-            marks = self._table.net_marks
+        began = time.monotonic()
+        first, at_work = self._table.marks()
+        counts = self._table.counts()
+        last, still = self._table.marks()
+        exact = first == last and not (at_work or still)
         self._cost = time.monotonic() - began
-        return _Taken(Figures(counts, tally), marks, began, token)
+        return _Taken(Figures(counts, tally), max(first, last), began, token, exact)
+
+
+def _has_shrunk(before: _Taken | None, now: _Taken) -> bool:
+    """Whether rows were deleted, or flags taken back by others, or more is proven than marked."""
+    counts, tally = now.figures.counts, now.figures.tally
+    if tally.proven > counts.synced:
+        return True
+    if before is None:
+        return False
+    was = before.figures.counts
+    made = now.net_marks - before.net_marks
+    return counts.total < was.total or counts.synced < was.synced + min(made, 0)

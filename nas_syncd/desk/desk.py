@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from nas_syncd import __version__, report, stories
 from nas_syncd.desk.counted import CountedTable, Figures, FiguresKeeper
 from nas_syncd.desk.crew import Crew
-from nas_syncd.desk.lists import Lists
+from nas_syncd.desk.lists import Lists, Wanted
 from nas_syncd.desk.runs import Run, Runs
 from nas_syncd.desk.views import Json, fate_json, iso, mount_json, why
 from nas_syncd.errors import DatabaseUnavailableError, SyncError
@@ -40,7 +40,8 @@ MONTHS_SHARE = 20
 """The months are remembered for so many times as long as counting them took, at least for that."""
 USER_SECONDS = 0.7
 MOST_USERS = 100
-CREW = 8
+CREW = 4
+PATIENT = 8
 
 Render = Callable[[str], Json]
 
@@ -78,6 +79,7 @@ class Desk:
         language: Callable[[], str],
         do: Callable[[Callable[[], None]], None],
         offer: Callable[[Iterable[Document]], None],
+        reconcile: Callable[[], None],
         metrics: Metrics,
         board: Board | None = None,
         on_fate: Callable[[Fate], None] = lambda _fate: None,
@@ -87,6 +89,7 @@ class Desk:
             language: What is spoken when nobody asks for another one.
             do: Has the daemon's thread do something, soon.
             offer: Puts documents into the daemon's flow; called in its thread only.
+            reconcile: Compares the journal with the table soon; called in the daemon's thread.
             board: Who watches is told there.
             on_fate: Told of the fates of runs, in their threads.
         """
@@ -96,10 +99,15 @@ class Desk:
         self.board = board
         self.language = language
         self.crew = Crew(CREW, "desk")
+        """Asks the database."""
+        self.patient = Crew(PATIENT, "desk-patient")
+        """Asks the NAS or the upload folder, which may take until their deadline."""
+        self._counter = Crew(1, "desk-counter")
         self.figures = FiguresKeeper(
             table,
             lambda: site.journal.tally(table.scope, site.nas),
-            lambda job: self.crew.run(job),
+            self._counter.run,
+            lambda: do(reconcile),
         )
         self.lists = Lists(site, table)
         self.runs = Runs(site, table, on_fate, self.figures.changed)
@@ -131,15 +139,17 @@ class Desk:
         receipt = fate.receipt if fate.kind is FateKind.SYNCED else None
         landed = at.timestamp() - receipt.version.mtime_ns / 1e9 if receipt else None
         self.metrics.told(fate, landed)
-        seq = next(self._seq)
+        seq = 0
 
         def render(language: str) -> Json:
             return fate_json(seq, at, fate, language)
 
-        if fate.kind is not FateKind.WAITING:
-            self._recent.append(render)
-        if self.board is not None:
-            self.board.publish("fate", render, seq)
+        with self._lock:  # in the order of their numbers
+            seq = next(self._seq)
+            if fate.kind is not FateKind.WAITING:
+                self._recent.append(render)
+            if self.board is not None:
+                self.board.publish("fate", render, seq)
 
     def mount_changed(self, view: MountView) -> None:
         if self.board is not None:
@@ -191,6 +201,7 @@ class Desk:
         Raises:
             DatabaseUnavailableError: The rows cannot be counted.
         """
+        self.require_database()
         view = self.site.guard.view
         with self._lock:
             at, known = self._users.get(user_id, (0.0, {}))
@@ -215,6 +226,20 @@ class Desk:
         if database is None or database["ok"]:
             return None
         return DatabaseUnavailableError(database["detail"])
+
+    def require_database(self) -> None:
+        """
+        Raises:
+            DatabaseUnavailableError: It is known to be away: nobody needs to wait for it.
+        """
+        trouble = self.database_trouble()
+        if trouble is not None:
+            raise trouble
+
+    def page(self, wanted: Wanted, language: str) -> Json:
+        """Return one page of documents, as :meth:`Lists.page`; raises what that raises."""
+        self.require_database()
+        return self.lists.page(wanted, language)
 
     def now(self, language: str) -> Json:
         """Return all that is known at a glance, but for the last fates."""
@@ -254,11 +279,13 @@ class Desk:
         """Return the last fates, the newest first."""
         return [render(language) for render in reversed(list(self._recent))]
 
+    def turns(self) -> bool:
+        """Whether the daemon's loop has turned of late."""
+        return time.monotonic() - self._beat <= STUCK_SECONDS
+
     def health(self) -> Json:
-        """Return whether the daemon's loop turns."""
-        stuck = time.monotonic() - self._beat > STUCK_SECONDS
         return {
-            "status": "stuck" if stuck else "ok",
+            "status": "ok" if self.turns() else "stuck",
             "version": __version__,
             "uptime_seconds": round(time.monotonic() - self._started, 1),
         }
@@ -286,6 +313,7 @@ class Desk:
         known = self._months
         if known and known[1] == user_id and time.monotonic() < known[0]:
             return known[2]
+        self.require_database()
         began = time.monotonic()
         types = list(self.site.policy.folders)
         cells: dict[str, dict[str, Json]] = {}
@@ -342,6 +370,7 @@ class Desk:
             NoFileError: It has no file.
             DatabaseUnavailableError: It cannot be read.
         """
+        self.require_database()
         found = self.table.get([document_id]).get(document_id)
         if found is not None:
             return found
@@ -376,10 +405,11 @@ class Desk:
         self.require_nas()
         return self.runs.begin(Wish((row.id,)), language).finished
 
-    def close(self, seconds: float) -> None:
-        """End the runs: what they have in flight may land for up to *seconds*."""
-        self.runs.join(seconds)
-        self.crew.close()
+    def close(self, go_on: Callable[[], bool]) -> None:
+        """End the runs: what they have in flight may land as long as *go_on* says so."""
+        self.runs.join(go_on)
+        for crew in (self.crew, self.patient, self._counter):
+            crew.close()
 
     # -- metrics ----------------------------------------------------------------------------
 

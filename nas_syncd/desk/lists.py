@@ -71,17 +71,22 @@ class Lists:
 
     def _by_table(self, wanted: Wanted) -> tuple[list[tuple[Document, Entry | None]], str | None]:
         ask = self._which(wanted.state)
+        filtered = wanted.state not in (None, "pending")
+        at_once = max(wanted.limit, MOST) if filtered else wanted.limit
         after = _opened("t", wanted.cursor)
         found: list[tuple[Document, Entry | None]] = []
         scanned = 0
         while True:
-            page = ask(after, wanted.limit - len(found), wanted.user_id)
+            page = ask(after, at_once, wanted.user_id)
             scanned += len(page.documents)
+            for document, entry in self._with_entries(page.documents, wanted.state):
+                if len(found) == wanted.limit:  # there are more of them
+                    return found, _closed("t", found[-1][0].id)
+                found.append((document, entry))
             after = page.cursor
-            found += self._with_entries(page.documents, wanted.state)
             if after is None:
                 return found, None
-            if len(found) >= wanted.limit or scanned >= SCANNED:
+            if len(found) == wanted.limit or scanned >= SCANNED:
                 return found, _closed("t", after)
 
     def _which(self, state: str | None) -> Callable[[str | None, int, str | None], Page]:
@@ -105,19 +110,19 @@ class Lists:
         found: list[tuple[Document, Entry | None]] = []
         scanned = 0
         while True:
-            limit = wanted.limit - len(found)
-            entries = self._site.journal.in_states(self._table.scope, states, after, limit)
+            entries = self._site.journal.in_states(self._table.scope, states, after, MOST)
             scanned += len(entries)
             rows = self._table.get([entry.id for entry in entries])
-            found += [
-                (rows[entry.id], entry)
-                for entry in entries
-                if entry.id in rows and self._is_meant(rows[entry.id], entry, wanted)
-            ]
-            if len(entries) < limit:
+            for entry in entries:
+                row = rows.get(entry.id)
+                if row is not None and self._is_meant(row, entry, wanted):
+                    if len(found) == wanted.limit:  # there are more of them
+                        return found, _closed("j", found[-1][0].id)
+                    found.append((row, entry))
+            if len(entries) < MOST:
                 return found, None
             after = entries[-1].id
-            if len(found) >= wanted.limit or scanned >= SCANNED:
+            if len(found) == wanted.limit or scanned >= SCANNED:
                 return found, _closed("j", after)
 
     def _is_meant(self, row: Document, entry: Entry, wanted: Wanted) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from nas_syncd.documents import DocumentsTable
 from nas_syncd.errors import JournalError, SyncError
 from nas_syncd.flow import Work
 from nas_syncd.inherited import Checked
+from nas_syncd.logs import get_logger
 from nas_syncd.manual import Ended, Ending
 from nas_syncd.messages import explain, render_error
 from nas_syncd.messages.asdata import reason_data
@@ -29,11 +29,18 @@ from nas_syncd.site import Site
 from nas_syncd.wishes import Grant, Line, Tally, Wish
 
 MOST_AT_ONCE = 8
+MOST_SINGLE = 64
+"""So many runs of one document each may be under way beside them."""
 KEPT = 20
-MOST_ENDINGS = 20_000
-"""So many endings are kept of one run; its counts go on."""
+MOST_ENDINGS = 10_000
+"""So many endings and lines of errors are kept of one run; its counts go on."""
+ERRORS_AT_ONCE = 100
+"""So many lines of errors go with each look at a run; ``ended`` has all of them."""
+JOIN_SECONDS = 0.1
 ENDINGS_AT_ONCE = 1000
 
+
+_log = get_logger("nas_syncd.desk")
 
 CUT_SHORT = "api.cut_short"
 
@@ -55,7 +62,7 @@ class Run:
         self.ended_at: dt.datetime | None = None
         self.error: SyncError | None = None
         self.lines: list[Line] = []
-        self.tally = Tally(nas_path, language, on_line=self._keep)
+        self.tally = Tally(nas_path, language, on_line=self._keep, most_errors=MOST_ENDINGS)
         self.place = ""
         """Where the last safe document is."""
         self.finished: Future[Run] = Future()
@@ -70,10 +77,10 @@ class Run:
             return "running"
         return "stopped" if self.cut_short or self.error is not None else "done"
 
-    def result(self) -> Json:
-        """Return what ``POST /sync/run`` answers."""
+    def result(self, most: int = MOST_ENDINGS) -> Json:
+        """Return what ``POST /sync/run`` answers, with so many errors at most."""
         tally = self.tally
-        errors = tally.errors[:MOST_ENDINGS]
+        errors = tally.errors[:most]
         if self.error is not None:
             errors.append(render_error(self.error, self.language))
         elif self.cut_short:
@@ -99,7 +106,7 @@ class Run:
             "reason": reason_data(why, self.language),
             "expected": tally.expected,
             "done": tally.done,
-            **self.result(),
+            **self.result(ERRORS_AT_ONCE),
             "checked": tally.checked_count,
             "proven": tally.proven,
             "recopied": tally.recopied,
@@ -150,9 +157,13 @@ class Runs:
         """
         run = Run(wish, self._site.plan.nas_path, language, self._site.now())
         with self._lock:
-            under_way = [one for one in self._runs.values() if one.state == "running"]
-            if self._closed or len(under_way) >= MOST_AT_ONCE:
-                raise TooManyRunsError(runs=len(under_way))
+            single = len(wish.ids) == 1
+            under_way = sum(
+                one.state == "running" and (len(one.wish.ids) == 1) is single
+                for one in self._runs.values()
+            )
+            if self._closed or under_way >= (MOST_SINGLE if single else MOST_AT_ONCE):
+                raise TooManyRunsError(runs=under_way)
             self._runs[run.id] = run
             for old in list(self._runs.values())[:-KEPT]:
                 if old.state != "running":
@@ -181,29 +192,34 @@ class Runs:
             if run.grant is not None:
                 run.grant.stop()
 
-    def join(self, seconds: float) -> None:
-        """Wait until all of them have ended, for up to *seconds*."""
-        deadline = time.monotonic() + seconds
+    def join(self, go_on: Callable[[], bool]) -> None:
+        """Wait until all of them have ended, as long as *go_on* says so."""
         for thread in list(self._threads):
-            thread.join(max(0.0, deadline - time.monotonic()))
+            while thread.is_alive() and go_on():
+                thread.join(JOIN_SECONDS)
 
     def _go(self, run: Run) -> None:
+        grant = run.grant = self._grant(run)
         try:
-            run.grant = self._grant(run)
             if self._closed:
-                run.grant.stop()
-            run.grant.go()
+                grant.stop()
+            grant.go()
         except SyncError as error:
-            run.error = error
+            run.error = error.with_traceback(None)
         except BaseException as error:
             run.error = JournalError(f"{type(error).__name__}: {error}")
             raise
         finally:
             run.ended_at = self._site.now()
-            run.cut_short = run.grant is not None and run.grant.stopped
-            run.grant = None
-            self._threads.discard(threading.current_thread())
+            run.cut_short = grant.stopped
             run.finished.set_result(run)
+            try:
+                grant.see_off(lambda: not self._closed)
+            except JournalError as error:
+                _log.error("run.left_behind", run=run.id, detail=error.detail)
+            finally:
+                run.grant = None
+                self._threads.discard(threading.current_thread())
 
     def _grant(self, run: Run) -> Grant:
         def on_end(ended: Ended) -> None:

@@ -14,7 +14,7 @@ from nas_syncd.documents.urls import sqlite_path
 
 APPLICATION_NAME = "nas-syncd"
 _SQLITE_BUSY_SECONDS = 2.0
-_POOL_SIZE, _POOL_OVERFLOW, _POOL_RECYCLE_SECONDS = 2, 8, 1800
+_POOL_SIZE, _POOL_OVERFLOW, _POOL_RECYCLE_SECONDS = 2, 18, 1800
 
 
 def engine_for(url: URL, timeout_seconds: float) -> Engine:

@@ -38,6 +38,7 @@ TEXTS: dict[str, str] = {
     "api.too_many_runs": "{runs} synchronisations are under way already",
     "api.ids_or_all": "Ids, or all documents (everything, user_id), not both",
     "api.cut_short": "The daemon ends before the work is done",
+    "api.stuck": "The daemon has not moved for a while: what it knew is old",
     "api.unknown_run": "There is no such synchronisation, or it was long ago",
     "api.not_installed": "The HTTP API is not installed: the daemon works without it",
 }

@@ -45,6 +45,7 @@ TEXTS: dict[str, str] = {
     "api.too_many_runs": "{runs} synchronisations sont déjà en cours",
     "api.ids_or_all": "Des identifiants, ou tous les documents (everything, user_id), pas les deux",
     "api.cut_short": "Le démon s’arrête avant la fin du travail",
+    "api.stuck": "Le démon ne bouge plus depuis un moment : ce qu’il savait est ancien",
     "api.unknown_run": "Cette synchronisation n’existe pas, ou elle est trop ancienne",
     "api.not_installed": "L’API HTTP n’est pas installée : le démon travaille sans elle",
 }
