@@ -12,8 +12,8 @@ import pytest
 from tests.http_client import Client, free_port
 from tests.stage import RunningDaemon, Stage
 
-EXAMPLES = 10
-"""For each call and phase: some 400 requests altogether."""
+EXAMPLES = 6
+"""For each call and phase: some 300 requests altogether."""
 
 
 @pytest.mark.slow

@@ -21,6 +21,8 @@ from starlette.responses import Response
 from nas_syncd import __version__
 from nas_syncd.api import shapes
 from nas_syncd.api.answers import Answer, problem, problem_of
+from nas_syncd.api.express import Express
+from nas_syncd.api.problems import App, Scope
 from nas_syncd.api.routes import Lang, SyncRoutes, figures_now, problems
 from nas_syncd.api.stream import Bell, Hub, LogStream
 from nas_syncd.desk import Desk
@@ -40,7 +42,7 @@ Texts are in the language of the settings; `?lang=fr` or `?lang=en` asks for ano
 error is `{"detail": …, "code": …}`: a sentence with its remedy, and a stable code."""
 
 
-def create_app(desk: Desk, hub: Hub, tap: Tap | None = None) -> FastAPI:
+def create_app(desk: Desk, hub: Hub, tap: Tap | None = None) -> App:
     """Return the application. It answers from *desk*; :class:`ApiServer` serves it.
 
     Args:
@@ -56,11 +58,14 @@ def create_app(desk: Desk, hub: Hub, tap: Tap | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     _tell_errors(app, desk)
-    app.include_router(SyncRoutes(desk, hub).router())
-    _add_monitoring(app, desk, hub)
+    routes = SyncRoutes(desk, hub)
+    metrics = _MetricsPage(desk, hub)
+    app.include_router(routes.router())
+    _add_monitoring(app, desk, metrics)
     _add_log(app, tap)
     _add_page(app)
-    return app
+    often = {"/sync/status": lambda _scope: routes.status(), "/metrics": metrics.answer}
+    return Express(app, often, desk.language)
 
 
 # -- errors ---------------------------------------------------------------------------------
@@ -101,24 +106,30 @@ def _tell_errors(app: FastAPI, desk: Desk) -> None:
 class _MetricsPage:
     """The page as rendered last: several who scrape at once get the same one."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, hub: Hub) -> None:
         self._desk = desk
+        self._hub = hub
         self._known: dict[str, tuple[float, tuple[bytes, str]]] = {}
 
-    def get(self, accept: str, streams: int) -> tuple[bytes, str]:
+    async def answer(self, scope: Scope) -> Response:
+        with contextlib.suppress(DatabaseUnavailableError):  # a metric says so
+            await figures_now(self._desk)
+        accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
+        body, kind = self._page(accept.decode("latin-1"))
+        return Response(body, headers={"Content-Type": kind})
+
+    def _page(self, accept: str) -> tuple[bytes, str]:
         now = time.monotonic()
         at, page = self._known.get(accept, (0.0, (b"", "")))
         if not page[0] or now - at > METRICS_SECONDS:
-            page = self._desk.metrics.render(self._desk.snapshot(streams), accept)
+            page = self._desk.metrics.render(self._desk.snapshot(self._hub.streams), accept)
             if len(self._known) >= MOST_ACCEPTS:
                 self._known.clear()
             self._known[accept] = now, page
         return page
 
 
-def _add_monitoring(app: FastAPI, desk: Desk, hub: Hub) -> None:
-    page = _MetricsPage(desk)
-
+def _add_monitoring(app: FastAPI, desk: Desk, page: _MetricsPage) -> None:
     async def healthz() -> Answer:
         """Whether the daemon's loop turns; it needs no token."""
         health = desk.health()
@@ -134,10 +145,7 @@ def _add_monitoring(app: FastAPI, desk: Desk, hub: Hub) -> None:
 
     async def metrics(request: Request) -> Response:
         """What Prometheus reads; see docs/monitoring.md."""
-        with contextlib.suppress(DatabaseUnavailableError):  # a metric says so
-            await figures_now(desk)
-        body, kind = page.get(request.headers.get("accept", ""), hub.streams)
-        return Response(body, headers={"Content-Type": kind})
+        return await page.answer(request.scope)
 
     stuck = {"model": shapes.Health, "description": "The daemon's loop does not turn."}
     later = {"model": shapes.Readiness, "description": "Something is not there; says what."}

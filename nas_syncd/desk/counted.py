@@ -25,29 +25,59 @@ takes, what the backend changed shows within a second."""
 QUICK_SECONDS = 0.05
 """So much longer, and as long as counting takes, a poller gets the last count while the next one
 is made."""
-INEXACT_SECONDS = 0.05
+INEXACT_SECONDS = 0.2
 """A count during which marks were made is renewed after this, or four times what it took."""
+POLITE_SECONDS = 0.05
+"""So long a mark waits for a count to end, and a count for the marks under way."""
+FLOWING_SECONDS = 0.3
+"""While marks follow one another so closely, a count that was disturbed is told as it is until the
+next one is there."""
 
 
 class CountedTable(DocumentsTable):
-    """The table as the daemon's flows use it: it counts the flags that they set and take back."""
+    """The table as the daemon's flows use it: it counts the flags that they set and take back.
+
+    Marks and :meth:`count` keep out of one another's way, but only for a moment: a row that the
+    backend has locked holds up no count, and a count that is slow holds up no mark.
+    """
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
-        self._tallying = threading.Lock()
-        self._under_way = 0
+        self._turn = threading.Condition()
+        self._marking = 0
+        self._counting = False
         self._net = 0
         self.marked_at: dt.datetime | None = None
+        self._last_mark = float("-inf")
 
     @property
     def net_marks(self) -> int:
         """Flags set less flags taken back since the start."""
         return self._net
 
-    def marks(self) -> tuple[int, bool]:
-        """Return :attr:`net_marks`, and whether a mark is on its way at this moment."""
-        with self._tallying:
-            return self._net, self._under_way > 0
+    @property
+    def marks_flow(self) -> bool:
+        """Whether flags are being set at this time."""
+        return self._marking > 0 or time.monotonic() - self._last_mark < FLOWING_SECONDS
+
+    def count(self) -> tuple[Counts, int, bool]:
+        """Return the counts, the :attr:`net_marks` that are in them, and whether that is exact.
+
+        Raises:
+            DatabaseUnavailableError: The table cannot be counted.
+        """
+        with self._turn:
+            self._turn.wait_for(lambda: not self._marking, POLITE_SECONDS)
+            self._counting = True
+            first, exact = self._net, not self._marking
+        try:
+            counts = self.counts()
+        finally:
+            with self._turn:
+                self._counting = False
+                last, exact = self._net, exact and not self._marking
+                self._turn.notify_all()
+        return counts, max(first, last), exact and first == last
 
     def mark(self, marks: Collection[tuple[str, str]], at: dt.datetime) -> dict[str, MarkOutcome]:
         made = 0
@@ -69,14 +99,17 @@ class CountedTable(DocumentsTable):
             self._end(-len(taken), self.marked_at)
 
     def _begin(self) -> None:
-        with self._tallying:
-            self._under_way += 1
+        with self._turn:
+            self._turn.wait_for(lambda: not self._counting, POLITE_SECONDS)
+            self._marking += 1
 
     def _end(self, made: int, marked_at: dt.datetime | None) -> None:
-        with self._tallying:
-            self._under_way -= 1
+        with self._turn:
+            self._marking -= 1
             self._net += made
             self.marked_at = marked_at
+            self._last_mark = time.monotonic()
+            self._turn.notify_all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +184,8 @@ class FiguresKeeper:
             return self._renew()
         age = time.monotonic() - taken.at
         if not taken.exact and age > max(INEXACT_SECONDS, 4 * self._cost):
-            return self._renew()
+            coming = self._renew()
+            return self._with_marks(taken) if self._table.marks_flow else coming
         if age < FRESH_SECONDS:
             return self._with_marks(taken)
         coming = self._renew()
@@ -217,12 +251,9 @@ class FiguresKeeper:
             if not made:
                 return replace(before, at=began, figures=Figures(before.figures.counts, tally))
         began = time.monotonic()
-        first, at_work = self._table.marks()
-        counts = self._table.counts()
-        last, still = self._table.marks()
-        exact = first == last and not (at_work or still)
+        counts, marks, exact = self._table.count()
         self._cost = time.monotonic() - began
-        return _Taken(Figures(counts, tally), max(first, last), began, token, exact)
+        return _Taken(Figures(counts, tally), marks, began, token, exact)
 
 
 def _has_shrunk(before: _Taken | None, now: _Taken) -> bool:
