@@ -250,7 +250,12 @@ class _Teller:
             "journal": _journal(entry),
             "next": self._next(story),
             "history": [
-                {**line, "detail": json.loads(line["detail"] or "{}")} for line in story.history
+                {
+                    **line,
+                    "detail": json.loads(line["detail"] or "{}"),
+                    "text": _event_text(line, self._language),
+                }
+                for line in story.history
             ],
         }
 
@@ -388,3 +393,12 @@ def _places(site: Site, document: Document) -> list[str]:
 
 def _full(site: Site, destination: str) -> str:
     return f"{site.plan.nas_path.rstrip('/')}/{destination}"
+
+
+def _event_text(line: dict[str, Any], language: str) -> str | None:
+    """Return why it came to that, in words; None where there is nothing to say."""
+    if line["code"] is None:
+        return None
+    detail = json.loads(line["detail"] or "{}")
+    blanks = {name: value for name, value in detail.items() if name not in ("code", "language")}
+    return text(line["code"], language, **blanks)

@@ -126,6 +126,8 @@ def test_retry_tries_at_once_what_would_have_waited_for_its_turn(tmp_path):
         )
         told = ask.get(f"/sync/documents/{row}").data["documents"][0]
         assert told["journal"]["next_attempt"] is not None
+        assert told["history"][0]["code"] == "place.blocked"
+        assert "2024" in told["history"][0]["text"]
         blocked.unlink()
         said = ask.post(f"/sync/documents/{row}/retry")
         assert (said.status, said.data["queued"]) == (202, True)
