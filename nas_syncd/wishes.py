@@ -224,6 +224,11 @@ class Line:
     reason: Reason | None = None
     """The same for programs; None where all went well."""
 
+    @property
+    def is_error(self) -> bool:
+        """Whether it belongs among the errors that are told at the end."""
+        return not self.routine and self.ending != "recopied"
+
     def words(self, language: str) -> str:
         """Return ``Document 42: scan.pdf: …``."""
         key = "document.line_named" if self.name else "document.line"

@@ -260,6 +260,7 @@ def test_beside_runs_no_document_goes_its_way_twice(tmp_path):
             inherited = max(inherited, ask.get("/sync/status").data["inherited"])
         assert daemon.stop() == 0
         assert daemon.count("document.synced") == 500
+        assert inherited == 0
     assert stage.verdict().perfect
 
 

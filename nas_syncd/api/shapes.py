@@ -119,6 +119,7 @@ class Ended(BaseModel):
     name: str | None
     ending: str = Field(description="safe, failed, waiting, inherited, gone, unknown or recopied.")
     text: str
+    error: bool = Field(description="It is among the errors.")
 
 
 class Run(BaseModel):
@@ -139,7 +140,7 @@ class Run(BaseModel):
     proven: int = Field(description="Of these: the bytes are equal.")
     recopied: int = Field(description="Of these: the flag was taken back, to copy them again.")
     unverifiable: int = Field(description="Of these: there is nothing to compare with.")
-    errors: list[str]
+    errors: list[str] = Field(description="The first 100; `ended` has all of them.")
     ended: list[Ended] = Field(description="The endings after ?after=N, at most 1000.")
     next: int = Field(description="The N to ask for next.")
     begun_at: str

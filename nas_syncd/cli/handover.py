@@ -8,7 +8,7 @@ from typing import Any
 
 from nas_syncd.cli import screen
 from nas_syncd.cli.exits import AnsweredError
-from nas_syncd.cli.remote import GoneError, Remote, error_from_reason, why
+from nas_syncd.cli.remote import GoneError, Remote, error_from_reason
 from nas_syncd.cli.tally import Summary
 from nas_syncd.wishes import Line, Tally, Wish
 
@@ -82,8 +82,6 @@ class Follower:
         reason = self._run["reason"]
         if reason is None:  # the daemon was told to end
             return Followed(self._left(wish))
-        if self._tally.errors[-1:] == [why(reason)]:
-            self._tally.errors.pop()  # it is told apart
         return Followed(None, error_from_reason(reason))
 
     def _look(self) -> None:
@@ -104,9 +102,11 @@ class Follower:
             if one["ending"] != "recopied":
                 self._ended.add(one["id"])
             routine = one["ending"] not in _STARTLING
-            tally.on_line(Line(one["id"], one["name"], one["ending"], one["text"], routine))
+            line = Line(one["id"], one["name"], one["ending"], one["text"], routine)
+            if one["error"]:
+                tally.errors.append(line.words(tally.language))
+            tally.on_line(line)
         self._seen = run["next"]
-        tally.errors[:] = run["errors"]
         self._summary.tick(tally.done, self._big_files())
 
     def _big_files(self) -> tuple[float, float] | None:

@@ -245,14 +245,16 @@ class FiguresKeeper:
     def _take(self) -> _Taken:
         token = self._table.change_token()
         before, began = self._taken, time.monotonic()
-        tally = self._tally()
         if before is not None and before.exact and token is not None and token == before.token:
             made = self._table.net_marks - before.net_marks  # nobody has written: count nothing
             if not made:
-                return replace(before, at=began, figures=Figures(before.figures.counts, tally))
+                return replace(
+                    before, at=began, figures=Figures(before.figures.counts, self._tally())
+                )
         began = time.monotonic()
         counts, marks, exact = self._table.count()
         self._cost = time.monotonic() - began
+        tally = self._tally()  # after it: what is marked meanwhile never looks inherited
         return _Taken(Figures(counts, tally), marks, began, token, exact)
 
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from nas_syncd.desk.views import Json, iso
 from nas_syncd.documents import DocumentsTable
-from nas_syncd.errors import JournalError, SyncError
+from nas_syncd.errors import SyncError
 from nas_syncd.flow import Work
 from nas_syncd.inherited import Checked
 from nas_syncd.logs import get_logger
@@ -112,7 +112,13 @@ class Run:
             "recopied": tally.recopied,
             "unverifiable": tally.unverifiable,
             "ended": [
-                {"id": one.id, "name": one.name, "ending": one.ending, "text": one.text}
+                {
+                    "id": one.id,
+                    "name": one.name,
+                    "ending": one.ending,
+                    "text": one.text,
+                    "error": one.is_error,
+                }
                 for one in shown
             ],
             "next": after + len(shown),
@@ -206,20 +212,27 @@ class Runs:
             grant.go()
         except SyncError as error:
             run.error = error.with_traceback(None)
-        except BaseException as error:
-            run.error = JournalError(f"{type(error).__name__}: {error}")
-            raise
+        except Exception as error:  # noqa: BLE001 - a run that breaks must be told as ended
+            run.error = SyncError(f"{type(error).__name__}: {error}")
+            self._broken(run, error)
         finally:
             run.ended_at = self._site.now()
             run.cut_short = grant.stopped
             run.finished.set_result(run)
-            try:
-                grant.see_off(lambda: not self._closed)
-            except JournalError as error:
-                _log.error("run.left_behind", run=run.id, detail=error.detail)
-            finally:
-                run.grant = None
-                self._threads.discard(threading.current_thread())
+            self._see_off(run, grant)
+            run.grant = None
+            self._threads.discard(threading.current_thread())
+
+    def _see_off(self, run: Run, grant: Grant) -> None:
+        try:
+            grant.see_off(lambda: not self._closed)
+        except Exception as error:  # noqa: BLE001 - nobody is left to take it
+            self._broken(run, error)
+
+    def _broken(self, run: Run, error: Exception) -> None:
+        """What a run meets when the daemon has ended around it is nobody's concern."""
+        if not self._closed:
+            _log.error("run.broken", run=run.id, exc_info=error)
 
     def _grant(self, run: Run) -> Grant:
         def on_end(ended: Ended) -> None:
