@@ -206,22 +206,30 @@ def test_what_a_run_had_in_hand_when_it_ended_early_is_brought_to_its_end(tmp_pa
     document is nobody's for ever."""
     nas = fault_fs()
     stage = Stage(tmp_path, nas=nas.path).pair()
-    row = stage.add("a.pdf", b"a", processing_status="pending")
+    (nas.path / "2024").write_text("a file where a folder must be")
+    mine = stage.add("mine.pdf", b"mine")  # the daemon leaves it alone: its backoff
     with serving(stage) as ask:
-        wait_until(lambda: ask.get("/sync/status").data["nas_configured"], "the NAS")
-        wait_until(lambda: ids(ask.get("/sync/documents?state=waiting").data), "it waits")
-        nas.rules([{"op": "fsync", "path": "*.part", "do": "delay", "seconds": 9.0}])
-        rows = [stage.row(f"missing-{n}.pdf") for n in range(3)]
-        stage.sql("UPDATE documents SET processing_status = 'completed' WHERE id = ?", row)
-        url = ask.post(f"/sync/runs?id={row}&id={rows[0]}").data["url"]
-        nas.wait_for("fsync", "delay", seconds=20)
+        blocked = f"/sync/documents/{mine}"
+
+        def failed() -> bool:
+            journal = ask.get(blocked).data["documents"][0]["journal"]
+            return bool(journal and journal["next_attempt"])
+
+        wait_until(failed, "the failure")
+        (nas.path / "2024").unlink()
+        nas.rules([{"op": "fsync", "path": "*.part", "do": "delay", "seconds": 10.0}])
+        others = stage.add("daemons.pdf", b"other", date="2025-01-01")
+        nas.wait_for("fsync", "delay", seconds=20)  # the daemon has this one in hand
+        url = ask.post(f"/sync/runs?id={mine}&id={others}").data["url"]
+        wait_until(
+            lambda: str(mine) in {one["id"] for one in ask.get("/sync/now").data["in_flight"]},
+            "the run's copy",
+        )
         stage.database.rename(tmp_path / "away")
-        wait_until(lambda: ask.get("/sync/status").status == 503, "the database is away")
+        wait_until(lambda: ask.get(url).data["state"] == "stopped", "the run's end", seconds=20)
         (tmp_path / "away").rename(stage.database)
         nas.clear()
-        stage.wait_marked(1, seconds=30)
-        wait_until(lambda: ask.get(url).data["state"] != "running", "the run's end")
-        assert ask.post(f"/sync/document/{row}").data["success"] is True
+        stage.wait_marked(2, seconds=30)
     assert stage.verdict().lying == []
 
 
@@ -466,6 +474,30 @@ def test_what_we_mark_shows_in_the_very_next_answer(tmp_path):
             assert figures.counts.last_sync == NOW
         table.unmark(rows[:15])
         assert settled(keeper.ask()).counts.synced == 25
+        table.close()
+
+
+def test_fewer_rows_than_before_have_the_journal_compared_with_the_table(tmp_path):
+    stage = Stage(tmp_path)
+    for number in range(3):
+        stage.row(f"{number}.pdf", synced_to_nas=True)
+    shrunk: list[int] = []
+    with ThreadPoolExecutor(1) as pool:
+        table = CountedTable.connect(f"sqlite:///{stage.database}", TableNames())
+        tally = Tally(3, 0, 0, 0, 0, 0)
+        keeper = FiguresKeeper(table, lambda: tally, pool.submit, lambda: shrunk.append(1))
+        settled(keeper.ask())
+        keeper.changed()
+        settled(keeper.ask())
+        pool.submit(lambda: None).result()
+        assert shrunk == []
+        stage.sql("DELETE FROM documents WHERE id = 3")
+        stage.row("old.pdf", synced_to_nas=True)
+        stage.sql("DELETE FROM documents WHERE id = 1")
+        keeper.changed()
+        settled(keeper.ask())
+        pool.submit(lambda: None).result()
+        assert shrunk == [1]
         table.close()
 
 
