@@ -20,11 +20,10 @@ from nas_syncd.errors import DatabaseUnavailableError, SyncError
 from nas_syncd.journal import Tally
 
 FRESH_SECONDS = 0.7
-"""A count that is older is renewed when somebody asks; together with the time that counting
-takes, what the backend changed shows within a second."""
-QUICK_SECONDS = 0.05
-"""So much longer, and as long as counting takes, a poller gets the last count while the next one
-is made."""
+"""A count that is older is renewed when somebody asks; together with the grace, what the backend
+changed shows within a second."""
+GRACE_SECONDS = 0.25
+"""So much longer a poller gets the last count while the next one is made."""
 INEXACT_SECONDS = 0.2
 """A count during which marks were made is renewed after this, or four times what it took."""
 POLITE_SECONDS = 0.05
@@ -189,7 +188,7 @@ class FiguresKeeper:
         if age < FRESH_SECONDS:
             return self._with_marks(taken)
         coming = self._renew()
-        if age < FRESH_SECONDS + QUICK_SECONDS + self._cost:
+        if age < FRESH_SECONDS + GRACE_SECONDS:
             return self._with_marks(taken)  # a poller gets the last one while the next is made
         return coming
 
