@@ -154,7 +154,7 @@ def test_inherited_flags_are_checked_by_a_run_and_told_apart(tmp_path):
             (str(bad), "recopied"),
             (str(bad), "safe"),
         }
-        assert ask.get("/sync/status").data["inherited"] == 0
+        wait_until(lambda: ask.get("/sync/status").data["inherited"] == 0, "the next count")
     assert (place / "bad.pdf").read_bytes() == b"bad"
 
 
