@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from nas_syncd.documents import Counts, DocumentsTable, MarkOutcome, TableNames
 from nas_syncd.errors import SchemaError
+from nas_syncd.messages import render_error
 from tests.documents_backend import CREATED, Backend
 
 AT = dt.datetime(2024, 5, 6, 7, 8, 9, tzinfo=dt.UTC)
@@ -468,6 +469,16 @@ def test_a_missing_table_is_named_and_found_once_it_is_there(
     assert table.counts() == NOTHING
 
 
+def test_a_missing_table_is_called_missing_in_the_one_line_that_a_person_reads(
+    backend: Backend, table: DocumentsTable
+) -> None:
+    with pytest.raises(SchemaError) as caught:
+        table.check()
+
+    assert "There is no table documents in the database. " in render_error(caught.value, "en")
+    assert "La base n’a pas de table « documents ». " in render_error(caught.value, "fr")
+
+
 def test_a_mapped_optional_column_must_be_there(backend: Backend) -> None:
     backend.create()
     table = opened(backend, TableNames(columns={"original_name": "title"}))
@@ -490,8 +501,10 @@ def test_the_key_must_be_one_column(
 ) -> None:
     backend.create(**columns)
 
-    with pytest.raises(SchemaError, match=f"primary key.*{words}"):
+    with pytest.raises(SchemaError, match=f"primary key.*{words}") as caught:
         table.check()
+    assert "primary key" in render_error(caught.value, "en")
+    assert "clé primaire" in render_error(caught.value, "fr")
 
 
 def test_a_column_that_goes_away_is_noticed_and_a_new_one_used(

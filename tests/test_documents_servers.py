@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 
 from nas_syncd.documents import DocumentsTable, MarkOutcome, TableNames
 from nas_syncd.errors import ConfigurationError, DatabaseUnavailableError, SchemaError, SyncError
+from nas_syncd.messages import render_error
 from tests.documents_backend import Backend
 from tests.lab.databases import Server, free_port
 
@@ -110,9 +112,11 @@ def test_a_flag_that_is_a_text_is_refused_with_its_name(postgres: Backend) -> No
     postgres.create(synced_to_nas="TEXT")
     table = table_of(postgres)
 
-    with pytest.raises(SchemaError, match=r"synced_to_nas.*TEXT.*boolean"):
+    with pytest.raises(SchemaError, match=r"synced_to_nas.*TEXT.*boolean") as caught:
         table.check()
     table.close()
+    assert re.search(r"synced_to_nas.*TEXT.*boolean", render_error(caught.value, "en"))
+    assert re.search(r"synced_to_nas.*TEXT.*booléen", render_error(caught.value, "fr"))
 
 
 def test_a_database_of_another_encoding_does_not_spoil_a_look_up(

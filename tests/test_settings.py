@@ -474,6 +474,19 @@ def test_the_refusal_is_in_the_language_that_is_set():
         load({"NAS_SYNCD_WORKERS": "0"}, language="en")
 
 
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "unknown setting"), ("fr", "réglage inconnu")]
+)
+def test_an_unknown_name_is_refused_in_the_language_of_the_file_it_stands_in(
+    language, words, tmp_path
+):
+    file = tmp_path / "a.env"
+    file.write_text(f"NAS_SYNCD_LANGUAGE={language}\nNAS_SYNCD_WORKRES=4\n")
+
+    with pytest.raises(ConfigurationError, match=words):
+        load_settings(file, environ={})
+
+
 # -- run and backend -------------------------------------------------------------------------
 
 
