@@ -5,6 +5,9 @@
     SyncError
     ├── ConfigurationError            settings are wrong; exit 78, nobody waits for it
     │   └── SchemaError               the documents table lacks a column we need
+    │       ├── NoTableError          it is not there at all
+    │       ├── PrimaryKeyError       its key is not the one column that we take for the id
+    │       └── ColumnTypeError       a column cannot hold what we write
     ├── MountError                    the NAS; pauses the queue, costs no document an attempt
     │   ├── NasNotConfiguredError     no path is set
     │   ├── NasMissingError           the path does not exist
@@ -76,9 +79,27 @@ class ConfigurationError(SyncError):
 
 
 class SchemaError(ConfigurationError):
-    """The documents table, or a column of it, is not there. Params: ``table``, ``missing``."""
+    """The documents table is not as it must be. Params: ``table``, ``missing``."""
 
     code = "configuration.schema"
+
+
+class NoTableError(SchemaError):
+    """Params: ``table``."""
+
+    code = "configuration.no_table"
+
+
+class PrimaryKeyError(SchemaError):
+    """Params: ``table``, ``key`` (the column it must be), ``found`` (None: there is no key)."""
+
+    code = "configuration.primary_key"
+
+
+class ColumnTypeError(SchemaError):
+    """Params: ``table``, ``column``, ``type``."""
+
+    code = "configuration.column_type"
 
 
 class MountError(SyncError):

@@ -701,7 +701,7 @@ def test_a_table_that_does_not_fit_is_named(
     with serving(sync_router(sessions.get_db)) as client:
         answer = client.get("/sync/status")
 
-    assert (answer.status_code, answer.json()["code"]) == (500, "configuration.schema")
+    assert (answer.status_code, answer.json()["code"]) == (500, "configuration.no_table")
     assert "papers" in answer.json()["detail"]
 
 

@@ -476,7 +476,7 @@ def test_a_missing_table_is_called_missing_in_the_one_line_that_a_person_reads(
         table.check()
 
     assert "There is no table documents in the database. " in render_error(caught.value, "en")
-    assert "La base n’a pas de table « documents ». " in render_error(caught.value, "fr")
+    assert "La base n’a pas de table « documents ». " in render_error(caught.value, "fr")
 
 
 def test_a_mapped_optional_column_must_be_there(backend: Backend) -> None:

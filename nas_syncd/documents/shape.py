@@ -17,7 +17,7 @@ from sqlalchemy.exc import SAWarning
 
 from nas_syncd.documents.names import LOGICAL, REQUIRED, TableNames
 from nas_syncd.documents.values import KeyKind
-from nas_syncd.errors import SchemaError
+from nas_syncd.errors import ColumnTypeError, NoTableError, PrimaryKeyError, SchemaError
 
 POSTGRESQL, MYSQL, SQLITE = "postgresql", "mysql", "sqlite"
 _TIMES = ("date", "created_at")
@@ -100,11 +100,10 @@ def reflect(connection: Connection, names: TableNames) -> Shape:
         warnings.simplefilter("ignore", SAWarning)
         inspector = sa.inspect(connection)
         if not inspector.has_table(names.name, schema=names.schema):
-            raise SchemaError(
+            raise NoTableError(
                 f"there is no table {names.table!r} in the database;"
                 " name it with NAS_SYNCD_DB_TABLE (table, or schema.table)",
                 table=names.table,
-                missing="",
             )
         found = {
             column["name"]: column
@@ -145,11 +144,12 @@ def _require_key(inspector: Inspector, names: TableNames, key: str) -> None:
     if columns == [key] or (not columns and _is_view(inspector, names)):
         return
     what = f"is {' + '.join(columns)}" if columns else "is missing"
-    raise SchemaError(
+    raise PrimaryKeyError(
         f"the primary key of the table {names.table!r} {what}; it must be the one column {key!r}"
         " (map id to another with NAS_SYNCD_DB_COLUMNS, or give a view with NAS_SYNCD_DB_TABLE)",
         table=names.table,
-        missing="",
+        key=key,
+        found=" + ".join(columns) or None,
     )
 
 
@@ -206,11 +206,12 @@ def _boolean_flag(family: str, kind: Any, names: TableNames) -> bool:
     if family != POSTGRESQL:
         return False
     if not isinstance(kind, sa.Boolean | sa.Integer):
-        raise SchemaError(
+        raise ColumnTypeError(
             f"the column {names.real('synced_to_nas')!r} of the table {names.table!r} is of type"
             f" {kind}; it must be a boolean or an integer",
             table=names.table,
-            missing="",
+            column=names.real("synced_to_nas"),
+            type=str(kind),
         )
     return isinstance(kind, sa.Boolean)
 

@@ -15,6 +15,14 @@ TEXTS: dict[str, str] = {
     "internal": "Unexpected error[[: {detail}]]",
     "configuration.invalid": "Setting refused[[: {detail}]]",
     "configuration.schema": "The table {table} does not fit[[: {missing} is missing]]",
+    "configuration.no_table": "There is no table {table} in the database",
+    "configuration.primary_key": (
+        "The primary key of the table {table} must be the column {key} alone[[: it is {found}]]"
+    ),
+    "configuration.column_type": (
+        "The column {column} of the table {table} is of type {type}: "
+        "it must be a boolean or an integer"
+    ),
     "mount.error": "The NAS cannot be used at the moment[[: {detail}]]",
     "mount.unknown": "The NAS has not been checked yet",
     "daemon.status": "On the NAS since the start: {synced}; waiting: {waiting}; {mount}",
@@ -184,6 +192,12 @@ _NOTHING_LOST = "Nothing is lost, the documents wait."
 
 REMEDIES: dict[str, str] = {
     "configuration.schema": "Check NAS_SYNCD_DB_TABLE and NAS_SYNCD_DB_COLUMNS.",
+    "configuration.no_table": "Name it with NAS_SYNCD_DB_TABLE (table, or schema.table).",
+    "configuration.primary_key": (
+        "Map id to the right column with NAS_SYNCD_DB_COLUMNS, "
+        "or give a view with NAS_SYNCD_DB_TABLE."
+    ),
+    "configuration.column_type": "Check NAS_SYNCD_DB_COLUMNS.",
     "mount.error": f"{_NOTHING_LOST} “nas-syncd status” and “nas-syncd logs” say more.",
     "mount.unconfigured": (
         "Set NAS_MOUNT_PATH (or NAS_LOCAL_PATH) to the folder where the share is mounted."

@@ -15,6 +15,15 @@ TEXTS: dict[str, str] = {
     "internal": "Erreur inattendue[[ : {detail}]]",
     "configuration.invalid": "Réglage refusé[[ : {detail}]]",
     "configuration.schema": "La table « {table} » ne convient pas[[ : il manque {missing}]]",
+    "configuration.no_table": "La base n’a pas de table « {table} »",
+    "configuration.primary_key": (
+        "La clé primaire de la table « {table} » doit être la seule colonne {key}"
+        "[[ : c’est {found}]]"
+    ),
+    "configuration.column_type": (
+        "La colonne {column} de la table « {table} » est de type {type} : "
+        "il faut un booléen ou un entier"
+    ),
     "mount.error": "Le NAS ne peut pas être utilisé pour le moment[[ : {detail}]]",
     "mount.unknown": "Le NAS n’a pas encore été vérifié",
     "daemon.status": "Au NAS depuis le démarrage : {synced} ; en attente : {waiting} ; {mount}",
@@ -190,6 +199,12 @@ _NOTHING_LOST = "Rien n’est perdu, les documents attendent."
 
 REMEDIES: dict[str, str] = {
     "configuration.schema": "Vérifiez NAS_SYNCD_DB_TABLE et NAS_SYNCD_DB_COLUMNS.",
+    "configuration.no_table": "Nommez-la avec NAS_SYNCD_DB_TABLE (table ou schéma.table).",
+    "configuration.primary_key": (
+        "Indiquez la bonne colonne pour id dans NAS_SYNCD_DB_COLUMNS, "
+        "ou une vue dans NAS_SYNCD_DB_TABLE."
+    ),
+    "configuration.column_type": "Vérifiez NAS_SYNCD_DB_COLUMNS.",
     "mount.error": f"{_NOTHING_LOST} « nas-syncd status » et « nas-syncd logs » en disent plus.",
     "mount.unconfigured": (
         "Indiquez dans NAS_MOUNT_PATH (ou NAS_LOCAL_PATH) le dossier où le partage est monté."

@@ -12,6 +12,7 @@ from pydantic import ByteSize, SecretStr, ValidationError
 from nas_syncd.errors import ConfigurationError
 from nas_syncd.messages import language_of, text, visible
 from nas_syncd.settings import values
+from nas_syncd.settings.ambient import language_from_environment
 from nas_syncd.settings.apart import Place, check_apart
 from nas_syncd.settings.model import Settings
 from nas_syncd.settings.sources import ARGUMENT, collect, default_state_dir, env_name
@@ -41,10 +42,10 @@ def load_settings(
         ConfigurationError: One line, in the language that is set. Nothing was started or written.
     """
     environ = os.environ if environ is None else environ
-    language = language_of(environ.get(env_name("language")))
     try:
         given = collect(Settings.model_fields, environ, env_file)
     except NotAllowedError as refused:
+        language = language_from_environment(env_file, environ)
         raise _error(refused.key, language, refused.params) from None
     arguments = {name: value for name, value in overrides.items() if value is not None}
     language = language_of(str(arguments.get("language") or given.values.get("language") or "fr"))
