@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakSet
 
 from nas_syncd.documents import Counts, DocumentsTable, MarkOutcome
 from nas_syncd.errors import DatabaseUnavailableError, SyncError
@@ -33,6 +34,24 @@ FLOWING_SECONDS = 0.3
 next one is there."""
 
 
+class Since:
+    """What we have marked and taken back since a count, as far as that count cannot hold it.
+
+    A mark that was under way while it was counted may be in the count or not: it is left out. A
+    flag that was being taken back may be in it, too: it is taken off. So what is told is at
+    most what is true.
+    """
+
+    def __init__(self) -> None:
+        self.begins_after: float = math.inf
+        """The number of the last mark that began before the count had ended."""
+        self.made = 0
+
+    def note(self, number: int, made: int) -> None:
+        if made < 0 or number > self.begins_after:
+            self.made += made
+
+
 class CountedTable(DocumentsTable):
     """The table as the daemon's flows use it: it counts the flags that they set and take back.
 
@@ -44,8 +63,12 @@ class CountedTable(DocumentsTable):
         super().__init__(*parts)
         self._turn = threading.Condition()
         self._marking = 0
+        self._begun = 0
+        """How many marks have begun; the number of the last one."""
         self._counting = False
         self._net = 0
+        self._since: WeakSet[Since] = WeakSet()
+        """Of the counts that are still remembered."""
         self.marked_at: dt.datetime | None = None
         self._last_mark = float("-inf")
 
@@ -59,53 +82,58 @@ class CountedTable(DocumentsTable):
         """Whether flags are being set at this time."""
         return self._marking > 0 or time.monotonic() - self._last_mark < FLOWING_SECONDS
 
-    def count(self) -> tuple[Counts, int, bool]:
-        """Return the counts, the :attr:`net_marks` that are in them, and whether that is exact.
+    def count(self) -> tuple[Counts, Since, bool]:
+        """Return the counts, what we mark from then on, and whether no mark disturbed them.
 
         Raises:
             DatabaseUnavailableError: The table cannot be counted.
         """
+        since = Since()
         with self._turn:
             self._turn.wait_for(lambda: not self._marking, POLITE_SECONDS)
             self._counting = True
-            first, exact = self._net, not self._marking
+            begun, quiet = self._begun, not self._marking
+            self._since.add(since)
         try:
             counts = self.counts()
         finally:
             with self._turn:
                 self._counting = False
-                last, exact = self._net, exact and not self._marking
+                since.begins_after = self._begun
                 self._turn.notify_all()
-        return counts, max(first, last), exact and first == last
+        return counts, since, quiet and since.begins_after == begun
 
     def mark(self, marks: Collection[tuple[str, str]], at: dt.datetime) -> dict[str, MarkOutcome]:
-        made = 0
-        self._begin()
+        made, number = 0, self._begin()
         try:
             outcomes = super().mark(marks, at)
             made = sum(outcome is MarkOutcome.MARKED for outcome in outcomes.values())
             return outcomes
         finally:
-            self._end(made, at if made else self.marked_at)
+            self._end(number, made, at if made else self.marked_at)
 
     def unmark(self, marks: Collection[tuple[str, str]]) -> set[str]:
         taken: set[str] = set()
-        self._begin()
+        number = self._begin()
         try:
             taken = super().unmark(marks)
             return taken
         finally:
-            self._end(-len(taken), self.marked_at)
+            self._end(number, -len(taken), self.marked_at)
 
-    def _begin(self) -> None:
+    def _begin(self) -> int:
         with self._turn:
             self._turn.wait_for(lambda: not self._counting, POLITE_SECONDS)
             self._marking += 1
+            self._begun += 1
+            return self._begun
 
-    def _end(self, made: int, marked_at: dt.datetime | None) -> None:
+    def _end(self, number: int, made: int, marked_at: dt.datetime | None) -> None:
         with self._turn:
             self._marking -= 1
             self._net += made
+            for since in self._since:
+                since.note(number, made)
             self.marked_at = marked_at
             self._last_mark = time.monotonic()
             self._turn.notify_all()
@@ -127,13 +155,13 @@ class Figures:
 @dataclass(frozen=True, slots=True)
 class _Taken:
     figures: Figures
-    net_marks: int
+    since: Since
     at: float
     """Monotonic, when counting began."""
     token: object
     """The database's change token then; None: it has none."""
     exact: bool = True
-    """No mark was made while it was counted: such a one may be in it or not, and is left out."""
+    """No mark was under way while it was counted."""
 
 
 class FiguresKeeper:
@@ -195,12 +223,11 @@ class FiguresKeeper:
     def _might_be_all(self, taken: _Taken) -> bool:
         """Whether our marks since would make it all of them: what was marked may be newer than
         the count of them all, and "all safe" is never said by inference."""
-        made = self._table.net_marks - taken.net_marks
-        counts = taken.figures.counts
+        made, counts = taken.since.made, taken.figures.counts
         return made > 0 and counts.synced + made >= counts.total
 
     def _with_marks(self, taken: _Taken) -> Figures:
-        made = self._table.net_marks - taken.net_marks
+        made = taken.since.made
         if not made or self._might_be_all(taken):
             return taken.figures
         counts, tally = taken.figures.counts, taken.figures.tally
@@ -244,17 +271,16 @@ class FiguresKeeper:
     def _take(self) -> _Taken:
         token = self._table.change_token()
         before, began = self._taken, time.monotonic()
-        if before is not None and before.exact and token is not None and token == before.token:
-            made = self._table.net_marks - before.net_marks  # nobody has written: count nothing
-            if not made:
-                return replace(
-                    before, at=began, figures=Figures(before.figures.counts, self._tally())
-                )
+        same = before is not None and token is not None and token == before.token
+        if before is not None and same and before.exact and not before.since.made:
+            # Nobody has written: count nothing.
+            figures = Figures(before.figures.counts, self._tally())
+            return replace(before, at=began, figures=figures)
         began = time.monotonic()
-        counts, marks, exact = self._table.count()
+        counts, since, exact = self._table.count()
         self._cost = time.monotonic() - began
         tally = self._tally()  # after it: what is marked meanwhile never looks inherited
-        return _Taken(Figures(counts, tally), marks, began, token, exact)
+        return _Taken(Figures(counts, tally), since, began, token, exact)
 
 
 def _has_shrunk(before: _Taken | None, now: _Taken) -> bool:
@@ -265,5 +291,4 @@ def _has_shrunk(before: _Taken | None, now: _Taken) -> bool:
     if before is None:
         return False
     was = before.figures.counts
-    made = now.net_marks - before.net_marks
-    return counts.total < was.total or counts.synced < was.synced + min(made, 0)
+    return counts.total < was.total or counts.synced < was.synced + min(before.since.made, 0)
