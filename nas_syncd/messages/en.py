@@ -114,10 +114,11 @@ TEXTS: dict[str, str] = {
     "kind.outside": "it is outside the upload folder",
     "origin.environment": "in the environment",
     "origin.default": "by default",
+    "origin.credential": "as a credential",
     "origin.argument": "as an argument",
     # -- settings: one line each
     "settings.invalid": "{name} = '{given}': {allowed}",
-    "settings.secret": "{name} (value not shown): {allowed}",
+    "settings.secret": "{name} (value not shown[[; {origin}]]): {allowed}",
     "settings.required": "{name} is empty: {allowed}",
     "settings.unknown": "{name}: unknown setting ({origin})[[; did you mean {suggestion}?]]",
     "settings.file_missing": "--env-file '{path}': there is no such file",

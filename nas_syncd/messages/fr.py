@@ -120,8 +120,9 @@ TEXTS: dict[str, str] = {
     "origin.default": "par défaut",
     "origin.argument": "en argument",
     # -- settings: one line each
+    "origin.credential": "dans un fichier « credential »",
     "settings.invalid": "{name} = « {given} » : {allowed}",
-    "settings.secret": "{name} (valeur non affichée) : {allowed}",
+    "settings.secret": "{name} (valeur non affichée[[ ; {origin}]]) : {allowed}",
     "settings.required": "{name} est vide : {allowed}",
     "settings.unknown": (
         "{name} : réglage inconnu ({origin})[[ ; vouliez-vous dire {suggestion} ?]]"
