@@ -34,6 +34,7 @@ TEXTS: dict[str, str] = {
         "[[ (expected: {expected}, found: {found})]]"
     ),
     "mount.denied": "Permission denied on the NAS[[: {path}]]",
+    "mount.privacy": "macOS keeps nas-syncd from the network volumes (privacy)[[: {path}]]",
     "mount.read_only": "The NAS is mounted read-only[[: {path}]]",
     "mount.full": "No space left on the NAS[[: {free} free]][[, {needed} needed]]",
     "mount.hung": "The NAS does not answer[[: nothing for {seconds}]]",
@@ -113,8 +114,8 @@ TEXTS: dict[str, str] = {
     "kind.special": "it is not an ordinary file",
     "kind.outside": "it is outside the upload folder",
     "origin.environment": "in the environment",
-    "origin.default": "by default",
     "origin.credential": "as a credential",
+    "origin.default": "by default",
     "origin.argument": "as an argument",
     # -- settings: one line each
     "settings.invalid": "{name} = '{given}': {allowed}",
@@ -202,6 +203,12 @@ REMEDIES: dict[str, str] = {
     ),
     "mount.denied": (
         "Check the user's SMB rights on this share, and the mount options uid, gid and mode."
+    ),
+    "mount.privacy": (
+        "System Settings > Privacy & Security > Files and Folders: allow “Network Volumes” for "
+        "Python[[ ({program})]]. Where it is not in that list: Privacy & Security > Full Disk "
+        "Access, “+”, and choose this program. If it does not go on by itself then: "
+        "“launchctl kickstart -k gui/$(id -u)/local.nas-syncd”."
     ),
     "mount.read_only": (
         "Mount the share for reading and writing, and check the user's rights on the NAS."
