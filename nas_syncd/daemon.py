@@ -441,7 +441,9 @@ class Daemon:
     def _status_line(self) -> str:
         view = self.site.guard.view
         language = self.settings.language
-        state = text("mount.ok", language) if view.usable else text(f"mount.{view.state}", language)
+        state = (
+            text("mount.ok", language) if view.usable else text(f"mount.{view.trouble}", language)
+        )
         return text(
             "daemon.status",
             language,

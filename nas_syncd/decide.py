@@ -198,5 +198,5 @@ def _copy(document: Document, mount: MountView, policy: Policy) -> Decision:
     except UnfilableError:
         return Refuse(Reason("refuse.unfilable"))
     if not mount.usable:
-        return Wait(Reason("wait.mount", {"state": str(mount.state)}), None)
+        return Wait(Reason("wait.mount", {"state": mount.trouble}), None)
     return Copy(candidates, filed_as)

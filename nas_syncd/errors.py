@@ -15,6 +15,7 @@
     │   ├── NasForeignError           another NAS's marker stands there
     │   ├── NasSuspectError           our marker, on another kind of file system
     │   ├── NasDeniedError            the server or the system refuses us
+    │   │   └── NasPrivacyError       macOS's privacy settings do
     │   ├── NasReadOnlyError
     │   ├── NasFullError
     │   ├── NasHungError              no answer within the deadline
@@ -131,6 +132,12 @@ class NasSuspectError(MountError):
 
 class NasDeniedError(MountError):
     code = "mount.denied"
+
+
+class NasPrivacyError(NasDeniedError):
+    """macOS keeps programs from network volumes until a person allows it. Params: ``program``."""
+
+    code = "mount.privacy"
 
 
 class NasReadOnlyError(MountError):

@@ -502,7 +502,7 @@ class Flow:
 
     def _wait_for_mount(self, work: Work) -> None:
         view = self.site.guard.view
-        reason = Reason("wait.mount", {"state": str(view.state)})
+        reason = Reason("wait.mount", {"state": view.trouble})
         entry = self.site.journal.entry(self.table.scope, work.document.id)
         self._wait(work.document, work.source, entry, reason, None)
 

@@ -211,6 +211,12 @@ class MountView:
     def usable(self) -> bool:
         return self.state is MountState.OK
 
+    @property
+    def trouble(self) -> str:
+        """The state, or the closer word for it that there are texts for (``mount.<word>``)."""
+        privacy = self.reason is not None and self.reason.code == "mount.privacy"
+        return "privacy" if privacy else str(self.state)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from nas_syncd.agent.process import Agent, AgentDiedError, AgentHungError
 from nas_syncd.agent.wire import Message
-from nas_syncd.errors import MountError, NasFullError, SyncError
+from nas_syncd.errors import MountError, NasFullError, NasPrivacyError, SyncError
 from nas_syncd.models import Identity, MountState, MountView, Reason
 from nas_syncd.mounttable import MountPoint, find_mount, read_mount_table
 
@@ -32,6 +32,7 @@ AWAY_CHECK_SECONDS = 60.0
 """A NAS that cannot be used is asked this often although nothing waits for it."""
 
 _STATES = {f"mount.{state}": state for state in MountState}
+_STATES[NasPrivacyError.code] = MountState.DENIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,8 +301,9 @@ class Guard:
 
 def mount_error(view: MountView) -> MountError:
     """Return the error that a view which is not usable stands for."""
-    wanted = f"mount.{view.state}"
-    for kind in MountError.__subclasses__():
+    wanted = f"mount.{view.trouble}"
+    kinds: list[type[MountError]] = [*MountError.__subclasses__(), NasPrivacyError]
+    for kind in kinds:
         if kind.code == wanted:
             return kind("", **dict(view.reason.params if view.reason else {}))
     return MountError("", path=view.path)

@@ -26,6 +26,7 @@ from nas_syncd.errors import (
     NasDeniedError,
     NasDownError,
     NasFullError,
+    NasPrivacyError,
     NasReadOnlyError,
     PlaceBlockedError,
     PlaceBusyError,
@@ -172,6 +173,11 @@ def _find_rename() -> tuple[Callable[..., int] | None, int]:
 _RENAMEAT, _RENAME_FLAG = _find_rename()
 
 
+def is_privacy(number: int) -> bool:
+    """Whether it is macOS's privacy settings that refuse: servers and file modes say EACCES."""
+    return sys.platform == "darwin" and number == errno.EPERM
+
+
 def nas_error(error: OSError, path: str, *, own: bool = False) -> SyncError:
     """Return what *error* at *path* means.
 
@@ -186,6 +192,9 @@ def nas_error(error: OSError, path: str, *, own: bool = False) -> SyncError:
         kind = NasFullError
     elif number == errno.EROFS:
         kind = NasReadOnlyError
+    elif is_privacy(number):
+        kind = NasPrivacyError
+        params["program"] = sys.executable
     elif number in (errno.EACCES, errno.EPERM):
         kind = NasDeniedError if own else PlaceDeniedError
     elif number in (errno.ENOTDIR, errno.ELOOP, errno.EISDIR):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-LAB_PARTS = ("tests.lab.databases", "tests.lab.mounts", "tests.lab.samba")
+LAB_PARTS = ("tests.lab.databases", "tests.lab.mounts", "tests.lab.samba", "tests.lab.systemd")
 pytest_plugins = [part for part in LAB_PARTS if importlib.util.find_spec(part)]
 
 settings.register_profile(

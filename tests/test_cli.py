@@ -17,7 +17,18 @@ from nas_syncd.cli.exits import Exit, exit_code
 from nas_syncd.messages import TEXTS, cli_en, cli_fr
 from tests.cli_desk import Desk, make_desk, on_a_terminal
 
-COMMANDS = ["run", "demo", "adopt", "test", "config", "status", "sync", "explain", "logs"]
+COMMANDS = [
+    "run",
+    "demo",
+    "adopt",
+    "test",
+    "config",
+    "status",
+    "sync",
+    "explain",
+    "logs",
+    "service",
+]
 
 
 @pytest.fixture
@@ -45,8 +56,12 @@ def test_the_command_lines_words_are_there_in_both_languages():
 def test_every_command_and_every_parameter_has_its_help_and_an_example(language):
     command = localised(typer.main.get_command(app), language)
     assert list(command.commands) == COMMANDS
-    for name, one in command.commands.items():
-        assert TEXTS[language][f"help.{name}.example"].startswith(f"nas-syncd {name}")
+    below = command.commands["service"].commands
+    inner = {f"service.{name}": one for name, one in below.items()}
+    assert list(below) == ["install", "uninstall", "status", "print"]
+    for name, one in (command.commands | inner).items():
+        example = TEXTS[language][f"help.{name}.example"].removeprefix("sudo ")
+        assert example.startswith(f"nas-syncd {name.replace('.', ' ')}")
         assert TEXTS[language][f"help.{name}"] in one.help
         for parameter in one.params:
             key = f"help.{name}.{parameter.name}"

@@ -500,3 +500,14 @@ def test_the_repeater_does_not_grow_for_ever(monkeypatch):
     for key in range(10):
         repeater.should_log(key, NOW)
     assert [key for key in range(10) if repeater.clear(key, NOW) is not None] == [7, 8, 9]
+
+
+def test_where_the_file_is_enough_nothing_goes_to_standard_error(tmp_path, capsys):
+    """launchd keeps what we print for ever, and cannot rotate it."""
+    path = tmp_path / "nas-syncd.log"
+    configure_logging("info", "json", path, quiet=True)
+    get_logger("test").info("something.happened")
+    shutdown_logging()
+
+    assert "something.happened" in path.read_text()
+    assert capsys.readouterr() == ("", "")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from nas_syncd.agent.marker import root_error
 from nas_syncd.agent.process import Agent
 from nas_syncd.errors import (
     MountError,
@@ -20,11 +23,13 @@ from nas_syncd.errors import (
     NasFullError,
     NasHungError,
     NasNotMountedError,
+    NasPrivacyError,
 )
-from nas_syncd.messages import LANGUAGES, REMEDIES, TEXTS
+from nas_syncd.messages import LANGUAGES, REMEDIES, TEXTS, explain, render_error
 from nas_syncd.models import Identity, MountState, MountView, Reason
 from nas_syncd.mount import Guard, Shortage, judge, mount_error
 from nas_syncd.names import MARKER_NAME
+from nas_syncd.nasfs import nas_error
 from tests.helpers import NOW, a_view, files_below
 from tests.lab.parts import wait_until
 
@@ -498,3 +503,36 @@ def test_a_view_is_usable_only_when_it_is_ok():
     assert MountView(MountState.OK, "/nas", None, NOW).usable
     for state in BAD:
         assert not MountView(state, "/nas", Reason(f"mount.{state}"), NOW).usable
+
+
+# -- macOS's privacy settings -----------------------------------------------------------------
+
+
+def test_on_a_mac_eperm_is_the_privacy_settings_and_named_with_its_place(monkeypatch):
+    refused = OSError(errno.EPERM, "Operation not permitted")
+    assert root_error(refused, "/mnt/nas").code == "mount.denied"
+    monkeypatch.setattr("nas_syncd.nasfs.sys.platform", "darwin")
+    assert root_error(OSError(errno.EACCES, "Permission denied"), "/x").code == "mount.denied"
+
+    error = root_error(refused, "/Volumes/finance")
+
+    assert error.code == nas_error(refused, "a.pdf").code == "mount.privacy"
+    assert error.params["program"] == sys.executable
+    english, french = (render_error(error, language) for language in ("en", "fr"))
+    assert "Privacy & Security > Files and Folders" in english
+    assert "Full Disk Access" in english
+    assert sys.executable in english
+    assert "Confidentialité et sécurité > Fichiers et dossiers" in french
+    assert "Accès complet au disque" in french
+
+
+def test_the_privacy_trouble_stays_itself_in_the_view_and_behind_every_wait():
+    guard = Guard(Agent("nas", side="nas", timeout_seconds=1), "/Volumes/finance", identity=None)
+    guard.trouble(NasPrivacyError("no", path="/Volumes/finance", program="/opt/python"))
+
+    assert guard.view.state is MountState.DENIED
+    assert guard.view.trouble == "privacy"
+    with pytest.raises(NasPrivacyError):
+        guard.raise_unless_usable()
+    waiting = Reason("wait.mount", {"state": guard.view.trouble})
+    assert "Privacy & Security" in explain(waiting, "en")

@@ -565,3 +565,112 @@ def test_the_values_in_the_example_are_the_defaults_themselves():
 
 def test_a_setting_built_in_code_is_as_secret_as_one_from_the_environment():
     assert SECRET not in repr(Settings(api_token=SecretStr(SECRET)))
+
+
+# -- credentials ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Path:
+    """What ``LoadCredential=`` makes for a service."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    return folder
+
+
+def loaded(folder: Path, env_file: Path = NOTHING, **environ: str) -> Settings:
+    where = {"CREDENTIALS_DIRECTORY": str(folder), "NAS_SYNCD_STATE_DIR": "/state"}
+    return load_settings(env_file, environ={**where, **environ})
+
+
+def test_a_credential_wins_over_the_file_and_the_environment_over_both(credentials, tmp_path):
+    (credentials / "DATABASE_URL").write_text("sqlite:////from/credential.db\n")
+    (credentials / "NAS_SYNCD_API_TOKEN").write_text(f"{SECRET}\n")
+    file = tmp_path / "config.env"
+    file.write_text("DATABASE_URL=sqlite:////from/file.db\nNAS_SYNCD_WORKERS=2\n")
+
+    settings = loaded(credentials, file)
+    assert settings.database_url.get_secret_value() == "sqlite:////from/credential.db"
+    assert settings.origin("database_url") == "credential"
+    assert settings.api_token.get_secret_value() == SECRET
+    assert settings.origin("workers") == str(file)
+    assert SECRET in settings.secrets()
+    assert SECRET not in repr(settings) + repr(describe(settings))
+
+    settings = loaded(credentials, file, DATABASE_URL="sqlite:////from/environment.db")
+    assert settings.database_url.get_secret_value() == "sqlite:////from/environment.db"
+    assert settings.origin("database_url") == "environment"
+
+
+def test_credentials_of_others_and_what_is_no_file_are_none_of_ours(credentials):
+    (credentials / "some-tls-key").write_bytes(b"\xff\xfe")
+    os.mkfifo(credentials / "DATABASE_URL")  # reading it would wait for ever
+    (credentials / "NAS_SYNCD_API_TOKEN").mkdir()
+
+    settings = loaded(credentials)
+
+    assert settings.origin("database_url") == "default"
+    assert settings.origin("api_token") == "default"
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_wrong_credential_is_named_as_one_and_not_shown(credentials, language):
+    (credentials / "DATABASE_URL").write_text(f"oracle://u:{SECRET}@host/db")
+
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(credentials, NAS_SYNCD_LANGUAGE=language)
+
+    assert "DATABASE_URL" in caught.value.detail
+    assert "credential" in caught.value.detail
+    assert SECRET not in caught.value.detail
+
+
+def test_a_misspelt_credential_is_refused_and_an_unreadable_one_as_well(credentials):
+    (credentials / "NAS_SYNCD_API_TOKN").write_text("x")
+    with pytest.raises(ConfigurationError, match="NAS_SYNCD_API_TOKN"):
+        loaded(credentials)
+    (credentials / "NAS_SYNCD_API_TOKN").unlink()
+
+    (credentials / "DATABASE_URL").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(credentials)
+    assert str(credentials / "DATABASE_URL") in caught.value.detail
+
+
+def test_credentials_beside_the_usual_settings_file_are_found_and_beside_others_not(home):
+    config = home / "home/.config/nas-syncd"
+    (config / "credentials").mkdir(parents=True)
+    (config / "config.env").write_text("NAS_SYNCD_WORKERS=2\n")
+    (config / "credentials/DATABASE_URL").write_text("sqlite:////from/credential.db")
+    (home / "here/credentials").mkdir()
+    (home / "here/credentials/DATABASE_URL").write_text("somebody else's")
+
+    settings = load_settings(environ={})
+    assert settings.origin("database_url") == "credential"
+
+    (home / "here/.env").write_text("NAS_SYNCD_WORKERS=3\n")
+    settings = load_settings(environ={})
+    assert (settings.workers, settings.origin("database_url")) == (3, "default")
+
+
+def test_inside_the_backend_no_credential_counts(credentials):
+    (credentials / "DATABASE_URL").write_text("sqlite:////from/credential.db")
+    environ = {"CREDENTIALS_DIRECTORY": str(credentials), "NAS_SYNCD_STATE_DIR": "/state"}
+
+    settings = load_settings(NOTHING, environ=environ, for_backend=True)
+
+    assert settings.origin("database_url") == "default"
+
+
+# -- launchd ----------------------------------------------------------------------------------
+
+
+def test_under_a_manager_that_keeps_no_log_it_goes_to_the_managers_folder():
+    assert load().log_file is None
+    launchd = {"LOGS_DIRECTORY": "/Users/anna/Library/Logs/nas-syncd"}
+    settings = load(launchd)
+    assert settings.log_file == Path("/Users/anna/Library/Logs/nas-syncd/nas-syncd.log")
+    assert settings.origin("log_file") == "environment"
+    assert load({**launchd, "NAS_SYNCD_LOG_FILE": "/var/own.log"}).log_file == Path("/var/own.log")
+    for systemd in ({"NOTIFY_SOCKET": "/run/notify"}, {"JOURNAL_STREAM": "8:1"}):
+        assert load({**launchd, **systemd}).log_file is None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 
 from nas_syncd.errors import (
     MountError,
@@ -17,11 +18,12 @@ from nas_syncd.errors import (
     NasForeignError,
     NasMissingError,
     NasNotMountedError,
+    NasPrivacyError,
     NasSuspectError,
 )
 from nas_syncd.mounttable import MountPoint, mount_id
 from nas_syncd.names import MARKER_NAME
-from nas_syncd.nasfs import DOWN, Calls, Step
+from nas_syncd.nasfs import DOWN, Calls, Step, is_privacy
 
 MARKER_BYTES = 4096
 
@@ -44,6 +46,8 @@ def root_error(error: OSError, path: str) -> MountError:
     detail = f"{error.strerror} ({errno.errorcode.get(number, number)}): {path}"
     if number in (errno.ENOENT, errno.ENOTDIR):
         return NasMissingError(detail, path=path)
+    if is_privacy(number):
+        return NasPrivacyError(detail, path=path, program=sys.executable)
     if number in (errno.EACCES, errno.EPERM):
         return NasDeniedError(detail, path=path)
     return NasDownError(detail, path=path)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from nas_syncd import __version__
 from nas_syncd.cli import screen
+from nas_syncd.cli.asking import ask
 from nas_syncd.cli.call import Call
-from nas_syncd.cli.exits import AnotherNasError, DeclinedError, Exit
+from nas_syncd.cli.exits import AnotherNasError, Exit
 from nas_syncd.cli.outlook import quick_table
 from nas_syncd.compose import site_from
 from nas_syncd.errors import SyncError
@@ -17,8 +17,6 @@ from nas_syncd.messages import bytes_text, explain, render_error
 from nas_syncd.pairing import Found, Meaning, adopt, look
 from nas_syncd.settings import Settings, env_name
 from nas_syncd.site import Site
-
-_YES = frozenset({"o", "oui", "y", "yes"})
 
 
 def adopt_nas(call: Call, path: Path | None, *, yes: bool, new_nas: bool) -> int:
@@ -92,12 +90,7 @@ def _ask(call: Call, found: Found) -> None:
         question = call.text("adopt.ask.changed", was=was, now=found.file_system)
     else:
         question = call.text("adopt.ask.local", path=found.path)
-    if not sys.stdin.isatty():
-        raise DeclinedError(text=call.text("adopt.nobody", question=question))
-    sys.stdout.write(f"{question} {call.text('adopt.choice')} ")
-    sys.stdout.flush()
-    if sys.stdin.readline().strip().casefold() not in _YES:
-        raise DeclinedError(text=call.text("adopt.nothing_done"))
+    ask(call, question)
 
 
 def _tell_inherited(call: Call, settings: Settings, site: Site) -> None:

@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from nas_syncd import __version__
 from nas_syncd.cli.call import Call
 from nas_syncd.cli.exits import Exit, UsageError, exit_code
+from nas_syncd.cli.service_commands import service_commands
 from nas_syncd.errors import SyncError
 from nas_syncd.messages import DEFAULT_LANGUAGE, TEXTS, text
 
@@ -132,10 +133,14 @@ def _wrong_usage() -> Any:
 
 def localised(command: Any, language: str) -> Any:
     """Fill the help of *command* and everything below it in *language*."""
-    _localise(command, "", language)
-    for name, below in getattr(command, "commands", {}).items():
-        _localise(below, name, language)
+    _localise_below(command, "", language)
     return command
+
+
+def _localise_below(command: Any, name: str, language: str) -> None:
+    _localise(command, name, language)
+    for part, below in getattr(command, "commands", {}).items():
+        _localise_below(below, f"{name}.{part}".lstrip("."), language)
 
 
 def _localise(command: Any, name: str, language: str) -> None:
@@ -298,3 +303,9 @@ def logs(
 
     call = _call(context, env_file, as_json)
     return show_logs(call, Filter.of(document, level, since), follow=follow)
+
+
+app.add_typer(
+    service_commands(Commands, Command, _call),
+    name="service",
+)

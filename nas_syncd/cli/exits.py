@@ -54,7 +54,7 @@ class DaemonNeededError(SyncError):
 
 
 class DaemonForbiddenError(DaemonNeededError):
-    """The daemon's socket is not ours to use. Params: ``path``."""
+    """The daemon's socket is not ours to use. Params: ``path``, ``group``."""
 
     code = "cli.daemon_forbidden"
 

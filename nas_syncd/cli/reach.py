@@ -6,6 +6,8 @@ has none, or may not read them, means the system's service: its socket is below 
 
 from __future__ import annotations
 
+import contextlib
+import grp
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 SYSTEM = Path("/run/nas-syncd")
 """The service's runtime directory."""
 SYSTEM_SETTINGS = Path("/etc")
+USUAL_GROUP = "nas-syncd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def reach(call: Call, *needed: str) -> Reached:
         if daemon is not None:
             return Reached(None, _in_its_language(call, daemon))
         if forbidden is not None and needed:
-            raise DaemonForbiddenError(path=str(forbidden))
+            raise _not_for_us(forbidden)
     call.require(settings, *needed)
     return Reached(settings, _of(call, settings))
 
@@ -90,7 +93,7 @@ def _of(call: Call, settings: Settings) -> Remote | None:
     if daemon is None:
         ours = os.access(settings.state_dir, os.W_OK | os.X_OK)
         if forbidden is not None and not ours:
-            raise DaemonForbiddenError(path=str(forbidden))
+            raise _not_for_us(forbidden)
         return None
     nas, uploads = daemon.found["mount"]["path"], daemon.found["uploads"]["path"]
     same = nas == settings.nas_path and uploads in (settings.upload_dir, "")
@@ -102,7 +105,7 @@ def _systems(call: Call, error: ConfigurationError) -> Remote:
     if daemon is not None:
         return daemon
     if forbidden is not None:
-        raise DaemonForbiddenError(path=str(forbidden))
+        raise _not_for_us(forbidden)
     raise DaemonNeededError(path=error.params.get("path"))
 
 
@@ -118,6 +121,15 @@ def _first(sockets: list[Path], language: str) -> tuple[Remote | None, Path | No
             if daemon is not None:
                 return daemon, None
     return None, forbidden
+
+
+def _not_for_us(socket: Path) -> DaemonForbiddenError:
+    """Name the group whose members may use it; root's is no advice to give."""
+    group = USUAL_GROUP
+    with contextlib.suppress(OSError, KeyError):
+        gid = os.stat(socket.parent).st_gid
+        group = grp.getgrgid(gid).gr_name if gid else group
+    return DaemonForbiddenError(path=str(socket), group=group)
 
 
 def _system_sockets() -> list[Path]:

@@ -7,7 +7,13 @@ import sys
 from nas_syncd.cli.call import Call
 from nas_syncd.daemon import run_daemon
 from nas_syncd.logs import Tap, configure_logging, is_journal, shutdown_logging
-from nas_syncd.settings import Settings, journal_stream, require_for_run, wants_colour
+from nas_syncd.settings import (
+    Settings,
+    journal_stream,
+    only_the_file,
+    require_for_run,
+    wants_colour,
+)
 
 
 def run_in_foreground(call: Call) -> int:
@@ -43,6 +49,7 @@ def _log_as(settings: Settings, tap: Tap) -> None:
         settings.log_level,
         settings.log_format,
         settings.log_file,
+        quiet=settings.log_file is not None and only_the_file(),
         journald=is_journal(sys.stderr, journal_stream()),
         colour=wants_colour(),
         tap=tap,

@@ -121,6 +121,7 @@ def configure_logging(
     file: Path | None = None,
     *,
     stream: TextIO | None = None,
+    quiet: bool = False,
     journald: bool = False,
     colour: bool = True,
     tap: Tap | None = None,
@@ -132,6 +133,7 @@ def configure_logging(
     the former set-up as a whole, and a failure leaves that in force.
 
     Args:
+        quiet: Nothing to *stream*: the file is enough.
         fmt: ``auto`` is ``console`` on a terminal, JSON lines otherwise; *file* is always JSON.
         journald: *stream* goes to systemd's journal: lines begin with their level (``<6>``).
         colour: Whether a terminal may be coloured.
@@ -146,7 +148,7 @@ def configure_logging(
     opened = LogFile(file) if file is not None else None
     output = _Output(
         threshold=LEVELS[level.lower()],
-        stream=target,
+        stream=None if quiet else target,
         as_json=fmt == "json" or (fmt == "auto" and (journald or not terminal)),
         colour=colour and terminal,
         journald=journald,

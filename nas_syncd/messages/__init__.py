@@ -29,6 +29,8 @@ from nas_syncd.messages import (
     demo_fr,
     en,
     fr,
+    service_en,
+    service_fr,
 )
 from nas_syncd.messages.shown import (
     DEFAULT_LANGUAGE,
@@ -64,12 +66,26 @@ __all__ = [
 ]
 
 TEXTS: dict[str, dict[str, str]] = {
-    "fr": {**fr.TEXTS, **cli_fr.TEXTS, **demo_fr.TEXTS, **api_fr.TEXTS, **backend_fr.TEXTS},
-    "en": {**en.TEXTS, **cli_en.TEXTS, **demo_en.TEXTS, **api_en.TEXTS, **backend_en.TEXTS},
+    "fr": {
+        **fr.TEXTS,
+        **cli_fr.TEXTS,
+        **demo_fr.TEXTS,
+        **api_fr.TEXTS,
+        **backend_fr.TEXTS,
+        **service_fr.TEXTS,
+    },
+    "en": {
+        **en.TEXTS,
+        **cli_en.TEXTS,
+        **demo_en.TEXTS,
+        **api_en.TEXTS,
+        **backend_en.TEXTS,
+        **service_en.TEXTS,
+    },
 }
 REMEDIES: dict[str, dict[str, str]] = {
-    "fr": {**fr.REMEDIES, **api_fr.REMEDIES},
-    "en": {**en.REMEDIES, **api_en.REMEDIES},
+    "fr": {**fr.REMEDIES, **api_fr.REMEDIES, **service_fr.REMEDIES},
+    "en": {**en.REMEDIES, **api_en.REMEDIES, **service_en.REMEDIES},
 }
 LANGUAGES: tuple[str, ...] = tuple(TEXTS)
 

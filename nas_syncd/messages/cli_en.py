@@ -17,7 +17,7 @@ TEXTS: dict[str, str] = {
     ),
     "cli.daemon_forbidden": (
         "The daemon’s socket may not be used by this user[[: {path}]]. Become a member of the "
-        "service’s group (sudo usermod -aG nas-syncd NAME, then log in again), or use sudo"
+        "service’s group (sudo usermod -aG {group} NAME, then log in again), or use sudo"
     ),
     "cli.daemon_gone": (
         "The daemon has ended meanwhile. Start the service again, then repeat the command"

@@ -17,7 +17,7 @@ TEXTS: dict[str, str] = {
     ),
     "cli.daemon_forbidden": (
         "Cet utilisateur ne peut pas utiliser la prise du démon[[ : {path}]]. Entrez dans le "
-        "groupe du service (sudo usermod -aG nas-syncd NOM, puis reconnectez-vous), ou "
+        "groupe du service (sudo usermod -aG {group} NOM, puis reconnectez-vous), ou "
         "utilisez sudo"
     ),
     "cli.daemon_gone": (

@@ -42,6 +42,7 @@ TEXTS: dict[str, str] = {
         "[[ (expected: {expected}, found: {found})]]"
     ),
     "mount.denied": "Permission denied on the NAS[[: {path}]]",
+    "mount.privacy": "macOS keeps nas-syncd from the network volumes (privacy)[[: {path}]]",
     "mount.read_only": "The NAS is mounted read-only[[: {path}]]",
     "mount.full": "No space left on the NAS[[: {free} free]][[, {needed} needed]]",
     "mount.hung": "The NAS does not answer[[: nothing for {seconds}]]",
@@ -121,11 +122,12 @@ TEXTS: dict[str, str] = {
     "kind.special": "it is not an ordinary file",
     "kind.outside": "it is outside the upload folder",
     "origin.environment": "in the environment",
+    "origin.credential": "as a credential",
     "origin.default": "by default",
     "origin.argument": "as an argument",
     # -- settings: one line each
     "settings.invalid": "{name} = '{given}': {allowed}",
-    "settings.secret": "{name} (value not shown): {allowed}",
+    "settings.secret": "{name} (value not shown[[; {origin}]]): {allowed}",
     "settings.required": "{name} is empty: {allowed}",
     "settings.unknown": "{name}: unknown setting ({origin})[[; did you mean {suggestion}?]]",
     "settings.file_missing": "--env-file '{path}': there is no such file",
@@ -215,6 +217,12 @@ REMEDIES: dict[str, str] = {
     ),
     "mount.denied": (
         "Check the user's SMB rights on this share, and the mount options uid, gid and mode."
+    ),
+    "mount.privacy": (
+        "System Settings > Privacy & Security > Files and Folders: allow “Network Volumes” for "
+        "Python[[ ({program})]]. Where it is not in that list: Privacy & Security > Full Disk "
+        "Access, “+”, and choose this program. If it does not go on by itself then: "
+        "“launchctl kickstart -k gui/$(id -u)/local.nas-syncd”."
     ),
     "mount.read_only": (
         "Mount the share for reading and writing, and check the user's rights on the NAS."

@@ -43,6 +43,9 @@ TEXTS: dict[str, str] = {
         "[[ (attendu : {expected}, trouvé : {found})]]"
     ),
     "mount.denied": "Permission refusée sur le NAS[[ : {path}]]",
+    "mount.privacy": (
+        "macOS interdit les volumes réseau à nas-syncd (confidentialité)[[ : {path}]]"
+    ),
     "mount.read_only": "Le NAS est monté en lecture seule[[ : {path}]]",
     "mount.full": ("Plus d’espace sur le NAS[[ : {free} libres]][[, il en faut {needed}]]"),
     "mount.hung": "Le NAS ne répond pas[[ : aucune réponse en {seconds}]]",
@@ -126,11 +129,12 @@ TEXTS: dict[str, str] = {
     "kind.special": "ce n’est pas un fichier ordinaire",
     "kind.outside": "il est hors du dossier des documents",
     "origin.environment": "dans l’environnement",
+    "origin.credential": "dans un fichier « credential »",
     "origin.default": "par défaut",
     "origin.argument": "en argument",
     # -- settings: one line each
     "settings.invalid": "{name} = « {given} » : {allowed}",
-    "settings.secret": "{name} (valeur non affichée) : {allowed}",
+    "settings.secret": "{name} (valeur non affichée[[ ; {origin}]]) : {allowed}",
     "settings.required": "{name} est vide : {allowed}",
     "settings.unknown": (
         "{name} : réglage inconnu ({origin})[[ ; vouliez-vous dire {suggestion} ?]]"
@@ -218,11 +222,18 @@ REMEDIES: dict[str, str] = {
     "mount.foreign": _OTHER_NAS,
     "mount.suspect": (
         "Vérifiez que le bon partage est monté à cet endroit. "
-        "Si ce changement est voulu : « nas-syncd adopt »."
+        "Si ce changement est voulu : « nas-syncd adopt »."
     ),
     "mount.denied": (
         "Vérifiez les droits SMB de l’utilisateur sur ce partage, "
         "et les options uid, gid et mode du montage."
+    ),
+    "mount.privacy": (
+        "Réglages Système > Confidentialité et sécurité > Fichiers et dossiers : autorisez "
+        "« Volumes réseau » pour Python[[ ({program})]]. S’il n’est pas dans la liste : "
+        "Confidentialité et sécurité > Accès complet au disque, « + », et choisissez ce programme. "
+        "Si la copie ne reprend pas d’elle-même : « launchctl kickstart -k "
+        "gui/$(id -u)/local.nas-syncd »."
     ),
     "mount.read_only": (
         "Remontez le partage en lecture et écriture, et vérifiez les droits de l’utilisateur "

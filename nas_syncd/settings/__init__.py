@@ -17,18 +17,25 @@ from nas_syncd.settings.ambient import (
     journal_stream,
     language_from_environment,
     notify_environment,
+    only_the_file,
     runtime_directories,
     wants_colour,
 )
-from nas_syncd.settings.sources import env_name
+from nas_syncd.settings.sources import env_name, settings_files
 
 if TYPE_CHECKING:
-    from nas_syncd.settings.load import describe, load_settings, require_for_run
+    from nas_syncd.settings.load import (
+        credential_files,
+        describe,
+        load_settings,
+        require_for_run,
+    )
     from nas_syncd.settings.model import DEFAULT_FOLDERS, Settings
 
 __all__ = [
     "DEFAULT_FOLDERS",
     "Settings",
+    "credential_files",
     "describe",
     "env_name",
     "inherited_environment",
@@ -36,8 +43,10 @@ __all__ = [
     "language_from_environment",
     "load_settings",
     "notify_environment",
+    "only_the_file",
     "require_for_run",
     "runtime_directories",
+    "settings_files",
     "wants_colour",
 ]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nas_syncd.messages import language_of
-from nas_syncd.settings.sources import env_name, find_file, read_file
+from nas_syncd.settings.sources import env_name, find_file, logs_directory, read_file
 from nas_syncd.settings.values import NotAllowedError
 
 
@@ -43,6 +43,11 @@ def journal_stream(environ: Mapping[str, str] | None = None) -> str | None:
     """Return systemd's ``JOURNAL_STREAM`` (``device:inode``), for ``logs.is_journal``."""
     environ = os.environ if environ is None else environ
     return environ.get("JOURNAL_STREAM") or None
+
+
+def only_the_file(environ: Mapping[str, str] | None = None) -> bool:
+    """Return whether the log goes to a file alone: launchd cannot rotate what it keeps."""
+    return logs_directory(os.environ if environ is None else environ) is not None
 
 
 def notify_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -11,11 +11,19 @@ from pydantic import ByteSize, SecretStr, ValidationError
 
 from nas_syncd.errors import ConfigurationError
 from nas_syncd.messages import language_of, text, visible
-from nas_syncd.settings import values
+from nas_syncd.settings import sources, values
 from nas_syncd.settings.ambient import language_from_environment
 from nas_syncd.settings.apart import Place, check_apart
 from nas_syncd.settings.model import Settings
-from nas_syncd.settings.sources import ARGUMENT, collect, default_state_dir, env_name
+from nas_syncd.settings.sources import (
+    ARGUMENT,
+    CREDENTIAL,
+    ENVIRONMENT,
+    collect,
+    default_state_dir,
+    env_name,
+    logs_directory,
+)
 from nas_syncd.settings.values import NotAllowedError
 
 SECRETS = frozenset({"database_url", "api_token", "notify_urls"})
@@ -33,7 +41,8 @@ def load_settings(
 ) -> Settings:
     """
     Return the settings: *overrides* by field name (None: not given), then *environ* (the
-    process's own by default), then *env_file* or the first file of ``sources.candidates()``.
+    process's own by default), then the credentials, then *env_file* or the first file of
+    ``sources.candidates()``.
 
     *for_backend*: inside the backend only ``NAS_MOUNT_PATH`` counts, ``DATABASE_URL`` is the
     backend's affair, and a relative ``UPLOAD_DIR`` means what it means to the backend.
@@ -43,7 +52,7 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     try:
-        given = collect(Settings.model_fields, environ, env_file)
+        given = collect(Settings.model_fields, environ, env_file, with_credentials=not for_backend)
     except NotAllowedError as refused:
         language = language_from_environment(env_file, environ)
         raise _error(refused.key, language, refused.params) from None
@@ -51,6 +60,9 @@ def load_settings(
     language = language_of(str(arguments.get("language") or given.values.get("language") or "fr"))
     raw: dict[str, Any] = {**given.values, **arguments}
     origins = given.origins | dict.fromkeys(arguments, ARGUMENT)
+    folder = None if for_backend else logs_directory(environ)
+    if "log_file" not in raw and folder is not None:
+        raw["log_file"], origins["log_file"] = folder / sources.LOG_NAME, ENVIRONMENT
     if "state_dir" not in raw:
         raw["state_dir"], origins["state_dir"] = default_state_dir(environ)
     if for_backend:
@@ -58,10 +70,23 @@ def load_settings(
         origins.pop("nas_local_path", None)
         if "upload_dir" in raw:
             raw["upload_dir"] = os.path.abspath(os.path.expanduser(raw["upload_dir"]))
-    settings = _built(raw, language)
+    settings = _built(raw, origins, language)
     settings.remember(origins, given.source_file)
     _check(settings, language, for_backend=for_backend)
     return settings
+
+
+def credential_files(source_file: Path) -> list[tuple[str, Path]]:
+    """Return the name and the path of each credential that lies beside *source_file*.
+
+    Raises:
+        ConfigurationError: They cannot be read.
+    """
+    names = [env_name(name) for name in Settings.model_fields]
+    try:
+        return sources.credential_files(source_file, names)
+    except NotAllowedError as refused:
+        raise _error(refused.key, language_of(None), refused.params) from None
 
 
 def require_for_run(settings: Settings) -> None:
@@ -107,7 +132,7 @@ def _shown(name: str, value: object) -> str:
     return "" if value is None else visible(str(value))
 
 
-def _built(raw: Mapping[str, Any], language: str) -> Settings:
+def _built(raw: Mapping[str, Any], origins: Mapping[str, str], language: str) -> Settings:
     try:
         return Settings(**raw)
     except ValidationError as error:
@@ -118,7 +143,7 @@ def _built(raw: Mapping[str, Any], language: str) -> Settings:
         raise TypeError(f"no such setting: {name}")
     cause = wrong.get("ctx", {}).get("error")
     refused = cause if isinstance(cause, NotAllowedError) else _bounds(name)
-    raise _refused(name, raw.get(name), refused, language)
+    raise _refused(name, raw.get(name), refused, language, origins.get(name))
 
 
 def _bounds(name: str) -> NotAllowedError:
@@ -136,11 +161,14 @@ def _bounds(name: str) -> NotAllowedError:
     return NotAllowedError("allowed.text")
 
 
-def _refused(name: str, given: object, why: NotAllowedError, language: str) -> ConfigurationError:
+def _refused(
+    name: str, given: object, why: NotAllowedError, language: str, origin: str | None
+) -> ConfigurationError:
     secret = name in SECRETS
     params = {
         "name": env_name(name),
         "allowed": text(why.key, language, **why.params),
+        **({"origin": origin} if origin == CREDENTIAL else {}),
         **({} if secret else {"given": str(given)[:LONGEST_SHOWN]}),
     }
     return _error("settings.secret" if secret else "settings.invalid", language, params)
@@ -152,7 +180,8 @@ def _check(settings: Settings, language: str, *, for_backend: bool) -> None:
         if url and not for_backend:
             values.check_database_url(url)
     except NotAllowedError as why:
-        raise _refused("database_url", None, why, language) from None
+        origin = settings.origin("database_url")
+        raise _refused("database_url", None, why, language, origin) from None
     nas = "nas_local_path" if settings.nas_local_path else "nas_mount_path"
     try:
         check_apart(

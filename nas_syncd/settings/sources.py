@@ -1,4 +1,9 @@
-"""Where settings come from: the environment, then the first settings file that there is.
+"""Where settings come from: the environment, then credentials, then the first settings file.
+
+A credential is a file that bears a setting's name and holds its value. They lie where systemd puts
+them for a service (``$CREDENTIALS_DIRECTORY``, from ``LoadCredential=``), else in the folder
+``credentials`` beside ``nas-syncd/config.env``. The environment is for this one process, so it
+wins; a credential keeps a secret out of the file, so it wins over what was forgotten in it.
 
 Nothing else in nas-syncd reads the environment. A value that is empty counts as not given, so that
 ``NAS_LOCAL_PATH: ${NAS_LOCAL_PATH:-}`` in a compose file does no harm.
@@ -24,7 +29,10 @@ PLAIN = ("nas_local_path", "nas_mount_path", "database_url", "upload_dir")
 
 APPLICATION = "nas-syncd"
 FILE_NAME = "config.env"
+LOG_NAME = "nas-syncd.log"
+CREDENTIALS = "credentials"
 ENVIRONMENT = "environment"
+CREDENTIAL = "credential"
 DEFAULT = "default"
 ARGUMENT = "argument"
 
@@ -48,9 +56,15 @@ def env_name(setting: str) -> str:
     return setting.upper() if setting in PLAIN else PREFIX + setting.upper()
 
 
-def collect(settings: Collection[str], environ: Mapping[str, str], env_file: Path | None) -> Given:
+def collect(
+    settings: Collection[str],
+    environ: Mapping[str, str],
+    env_file: Path | None,
+    *,
+    with_credentials: bool = True,
+) -> Given:
     """
-    Return what the environment and the settings file say.
+    Return what the environment, the credentials and the settings file say.
 
     Raises:
         NotAllowedError: An unknown name with our prefix, or a file that cannot be read.
@@ -59,6 +73,9 @@ def collect(settings: Collection[str], environ: Mapping[str, str], env_file: Pat
     source_file = find_file(env_file)
     given = Given(source_file=source_file)
     layers = [(ENVIRONMENT, without_service_links(environ))]
+    folder = credentials_folder(environ, source_file) if with_credentials else None
+    if folder is not None:
+        layers.append((CREDENTIAL, read_credentials(folder, by_name)))
     if source_file is not None:
         layers.append((str(source_file), read_file(source_file, environ, by_name)))
     for origin, variables in layers:
@@ -77,6 +94,50 @@ def candidates() -> list[Path]:
         site_config_path(APPLICATION),
     ]
     return [Path(".env"), *(folder / FILE_NAME for folder in folders)]
+
+
+def settings_files() -> list[Path]:
+    """Return the settings files of this host, in order: those that depend on no folder."""
+    return candidates()[1:]
+
+
+def credentials_folder(environ: Mapping[str, str], source_file: Path | None) -> Path | None:
+    """Return where the credentials lie, if there are any."""
+    by_systemd = environ.get("CREDENTIALS_DIRECTORY")
+    if by_systemd:
+        return Path(by_systemd)
+    if source_file is None or source_file.parts[-2:] != (APPLICATION, FILE_NAME):
+        return None  # beside another file a folder of that name is somebody else's
+    folder = source_file.with_name(CREDENTIALS)
+    return folder if folder.is_dir() else None
+
+
+def read_credentials(folder: Path, names: Collection[str]) -> dict[str, str]:
+    """
+    Return the credentials that are ours by their names; others are somebody else's.
+
+    Raises:
+        NotAllowedError: The folder, or one of ours, cannot be read.
+    """
+    path = folder
+    found: dict[str, str] = {}
+    try:
+        for path in sorted(folder.iterdir()):
+            ours = path.name.upper() in names or path.name.upper().startswith(PREFIX)
+            if ours and path.is_file():  # no pipe, which might keep us waiting
+                found[path.name] = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        cause = getattr(error, "strerror", None) or "UTF-8"
+        raise NotAllowedError("settings.file_unreadable", path=str(path), cause=cause) from None
+    return found
+
+
+def credential_files(source_file: Path, names: Collection[str]) -> list[tuple[str, Path]]:
+    """Return the name and the path of each credential beside *source_file*, for the unit."""
+    folder = credentials_folder({}, source_file)
+    if folder is None:
+        return []
+    return [(name, folder / name) for name in sorted(read_credentials(folder, names))]
 
 
 def find_file(env_file: Path | None) -> Path | None:
@@ -161,3 +222,13 @@ def default_state_dir(environ: Mapping[str, str]) -> tuple[Path, str]:
     if os.geteuid() == 0:
         return Path("/var/lib", APPLICATION), DEFAULT
     return Path(user_state_path(APPLICATION)), DEFAULT
+
+
+def logs_directory(environ: Mapping[str, str]) -> Path | None:
+    """Return where the log goes under a service manager that keeps none itself: launchd.
+
+    systemd may set ``LOGS_DIRECTORY`` as well, but has its journal.
+    """
+    folder = environ.get("LOGS_DIRECTORY", "").split(":")[0]
+    by_systemd = environ.get("NOTIFY_SOCKET") or environ.get("JOURNAL_STREAM")
+    return Path(folder) if folder and not by_systemd else None

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from nas_syncd.sdnotify import Notifier
+from tests.lab.parts import wait_until
 from tests.stage import RunningDaemon, Stage
 
 Start = Callable[[Stage], RunningDaemon]
@@ -87,6 +88,29 @@ def test_the_manager_hears_ready_status_watchdog_and_stopping(
         while heard[-1] != b"STOPPING=1":
             heard.append(manager.recv(500))
         assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_under_a_manager_without_a_journal_the_log_is_a_file_and_nothing_else(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """As launchd starts it: what we print there can never be rotated."""
+    log = tmp_path / "logs/nas-syncd.log"
+    log.parent.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nas_syncd", "--env-file", str(stage.env_file), "run"],
+        env={**os.environ, "LOGS_DIRECTORY": str(log.parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        wait_until(lambda: log.exists() and '"mount.changed"' in log.read_text(), "it runs", 20)
+        process.send_signal(signal.SIGTERM)
+        printed, _ = process.communicate(timeout=15)
+        assert (process.returncode, printed) == (0, b"")
+        assert '"daemon.stopped"' in log.read_text()
     finally:
         process.kill()
         process.wait(10)
