@@ -20,21 +20,28 @@ from nas_syncd.settings.ambient import (
     runtime_directories,
     wants_colour,
 )
-from nas_syncd.settings.sources import env_name
+from nas_syncd.settings.sources import candidates, env_name
 
 if TYPE_CHECKING:
-    from nas_syncd.settings.load import describe, load_settings, require_for_run
+    from nas_syncd.settings.load import (
+        describe,
+        load_settings,
+        load_what_can_be,
+        require_for_run,
+    )
     from nas_syncd.settings.model import DEFAULT_FOLDERS, Settings
 
 __all__ = [
     "DEFAULT_FOLDERS",
     "Settings",
+    "candidates",
     "describe",
     "env_name",
     "inherited_environment",
     "journal_stream",
     "language_from_environment",
     "load_settings",
+    "load_what_can_be",
     "notify_environment",
     "require_for_run",
     "runtime_directories",

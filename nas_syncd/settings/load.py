@@ -63,6 +63,45 @@ def load_settings(
     return settings
 
 
+def load_what_can_be(
+    env_file: Path | None = None, *, environ: Mapping[str, str] | None = None
+) -> tuple[Settings | None, list[ConfigurationError]]:
+    """
+    Return the settings with the default in the place of each value that is refused, and one
+    error for each of those; for who tells all that is wrong at once. Never raises.
+
+    None instead of settings: not even the defaults can be used.
+    """
+    environ = os.environ if environ is None else environ
+    refused: list[NotAllowedError] = []
+    given = collect(Settings.model_fields, environ, env_file, refused.append)
+    raw: dict[str, Any] = dict(given.values)
+    origins = dict(given.origins)
+    language = language_of(raw.get("language") or environ.get(env_name("language")))
+    errors = [_error(one.key, language, one.params) for one in refused]
+    if "state_dir" not in raw:
+        raw["state_dir"], origins["state_dir"] = default_state_dir(environ)
+    fields = {env_name(field): field for field in Settings.model_fields}
+    while True:
+        try:
+            settings = _built(raw, language)
+            settings.remember(origins, given.source_file)
+            _check_address(settings, language)
+            break
+        except ConfigurationError as error:
+            errors.append(error)
+            field = fields.get(str(error.params.get("name")))
+            if field is None or field not in raw:
+                return None, errors
+            del raw[field]
+            origins.pop(field, None)
+    try:
+        _check_places(settings, language)
+    except ConfigurationError as error:
+        errors.append(error)
+    return settings, errors
+
+
 def require_for_run(settings: Settings) -> None:
     """
     Refuse settings with which a daemon has nothing to do.
@@ -146,12 +185,21 @@ def _refused(name: str, given: object, why: NotAllowedError, language: str) -> C
 
 
 def _check(settings: Settings, language: str, *, for_backend: bool) -> None:
+    if not for_backend:
+        _check_address(settings, language)
+    _check_places(settings, language)
+
+
+def _check_address(settings: Settings, language: str) -> None:
     url = settings.database_url.get_secret_value()
     try:
-        if url and not for_backend:
+        if url:
             values.check_database_url(url)
     except NotAllowedError as why:
         raise _refused("database_url", None, why, language) from None
+
+
+def _check_places(settings: Settings, language: str) -> None:
     nas = "nas_local_path" if settings.nas_local_path else "nas_mount_path"
     try:
         check_apart(
