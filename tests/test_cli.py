@@ -17,7 +17,7 @@ from nas_syncd.cli.exits import Exit, exit_code
 from nas_syncd.messages import TEXTS, cli_en, cli_fr
 from tests.cli_desk import Desk, make_desk, on_a_terminal
 
-COMMANDS = ["run", "demo", "adopt", "test", "config", "status", "sync", "explain", "logs"]
+COMMANDS = ["run", "demo", "adopt", "test", "config", "status", "sync", "explain", "logs", "doctor"]
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ from nas_syncd.messages import (
     cli_fr,
     demo_en,
     demo_fr,
+    doctor_en,
+    doctor_fr,
     en,
     fr,
 )
@@ -71,6 +73,10 @@ REMEDIES: dict[str, dict[str, str]] = {
     "fr": {**fr.REMEDIES, **api_fr.REMEDIES},
     "en": {**en.REMEDIES, **api_en.REMEDIES},
 }
+TEXTS["fr"] |= doctor_fr.TEXTS
+TEXTS["en"] |= doctor_en.TEXTS
+REMEDIES["fr"] |= doctor_fr.REMEDIES
+REMEDIES["en"] |= doctor_en.REMEDIES
 LANGUAGES: tuple[str, ...] = tuple(TEXTS)
 
 _OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
