@@ -140,6 +140,7 @@ def _picture(call: Call, patient: Patient, rooms: Rooms, levels: Counter[str]) -
     titles = {room.name: call.text(f"doctor.room.{room.name}") for room in ROOMS}
     width = max(map(len, titles.values()))
     waiting = iter([*titles.values(), ""])
+    signs = _shows_signs(console.encoding)
     with console.status("") as status:
         patient.tell = lambda code: status.update(call.text(code))
         _wait_for(call, status, next(waiting))
@@ -147,7 +148,7 @@ def _picture(call: Call, patient: Patient, rooms: Rooms, levels: Counter[str]) -
             for number, one in enumerate(findings):
                 levels[one.level] += 1
                 title = titles[name] if number == 0 else ""
-                console.print(_row(call, title, width, one))
+                console.print(_row(call, title, width, one, signs))
             _wait_for(call, status, next(waiting))
     style = "red" if levels["wrong"] else "yellow" if levels["warning"] else "green"
     console.print()
@@ -159,11 +160,11 @@ def _wait_for(call: Call, status: Status, room: str) -> None:
         status.update(call.text("doctor.looking", room=room))
 
 
-def _row(call: Call, title: str, width: int, one: Finding) -> Any:
+def _row(call: Call, title: str, width: int, one: Finding, signs: bool) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    marks = MARKS if _can_show(MARKS.values()) else PLAIN_MARKS
+    marks = MARKS if signs else PLAIN_MARKS
     words = [call.text(f"doctor.level.{level}") for level in marks]
     style = STYLES[one.level]
     grid = Table.grid(padding=(0, 1))
@@ -175,7 +176,7 @@ def _row(call: Call, title: str, width: int, one: Finding) -> Any:
     told = Text(call.redacted(one.text), style=quiet)
     grid.add_row(Text(title, style="bold"), Text(mark, style=style), told)
     if one.remedy:
-        arrow = "→ " if _can_show("→") else "-> "
+        arrow = "→ " if signs else "-> "
         remedy = Table.grid()
         remedy.add_column(no_wrap=True)
         remedy.add_column(overflow="fold")
@@ -184,9 +185,9 @@ def _row(call: Call, title: str, width: int, one: Finding) -> Any:
     return grid
 
 
-def _can_show(signs: Iterable[str]) -> bool:
+def _shows_signs(encoding: str) -> bool:
     try:
-        "".join(signs).encode(sys.stdout.encoding or "ascii")
+        "".join([*MARKS.values(), "→"]).encode(encoding)
     except (UnicodeEncodeError, LookupError):
         return False
     return True

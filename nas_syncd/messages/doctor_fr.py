@@ -15,7 +15,7 @@ TEXTS: dict[str, str] = {
     ),
     # -- comment c’est dit
     "doctor.level.ok": "ok",
-    "doctor.level.warning": "attention",
+    "doctor.level.warning": "à voir",
     "doctor.level.wrong": "ERREUR",
     "doctor.level.skipped": "omis",
     "doctor.line": "{word} : {check} : {text}",
@@ -164,8 +164,8 @@ TEXTS: dict[str, str] = {
     ),
     "doctor.database.marks": "Personne d’autre ne pose la marque",
     "doctor.database.others_mark": (
-        "Quelqu’un d’autre pose synced_to_nas : documents depuis notre premier démarrage : {count}, "
-        "le dernier le {at} (ids : {ids})"
+        "Quelqu’un d’autre pose synced_to_nas ; documents depuis notre premier démarrage : "
+        "{count}, le dernier le {at} (ids : {ids})"
     ),
     # -- le dossier des documents
     "doctor.uploads.hung": "Le dossier des documents ne répond pas en {seconds} : {path}",
@@ -185,7 +185,9 @@ TEXTS: dict[str, str] = {
     ),
     "doctor.uploads.slow": "Le dossier des documents n’est pas parcouru en {seconds} : {path}",
     "doctor.uploads.unreadable": "{user} n’a pas le droit d’y lire des fichiers, tel {example}",
-    "doctor.uploads.closed_folders": "{user} n’a pas le droit d’y lire des dossiers ({count} en tout)",
+    "doctor.uploads.closed_folders": (
+        "{user} n’a pas le droit d’y lire des dossiers ({count} en tout)"
+    ),
     "doctor.uploads.files": (
         "Lisible (fichiers : {files}, dossiers : {folders}), parcouru en {seconds}"
     ),
