@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_syncd.cli import screen
 from nas_syncd.cli.call import Call
 from nas_syncd.cli.exits import AnsweredError, Exit
-from nas_syncd.cli.reach import system_sockets
+from nas_syncd.cli.reach import SYSTEM_SETTINGS, system_sockets
 from nas_syncd.cli.remote import KNOCK_SECONDS, SOCKET, GoneError, Remote
 from nas_syncd.messages import language_of
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 Rooms = Iterable[tuple[str, "list[Finding]"]]
 
+NARROWEST = 20
 MARKS = {"ok": "✓", "warning": "!", "wrong": "✗", "skipped": "·"}
 PLAIN_MARKS = {"ok": "+", "warning": "!", "wrong": "x", "skipped": "-"}
 STYLES = {"ok": "green", "warning": "bold yellow", "wrong": "bold red", "skipped": "dim"}
@@ -78,9 +81,8 @@ def _daemon(settings: Settings | None, language: str) -> dict[str, Any] | None:
     Raises:
         PermissionError: One is there that we may not ask.
     """
-    sockets = [settings.state_dir / SOCKET] if settings is not None else []
     forbidden: PermissionError | None = None
-    for path in [*sockets, *system_sockets()]:
+    for path in _sockets(settings):
         try:
             return Remote(path, language, {}).get("/sync/now", timeout=KNOCK_SECONDS)
         except GoneError as error:
@@ -91,6 +93,15 @@ def _daemon(settings: Settings | None, language: str) -> dict[str, Any] | None:
     if forbidden is not None:
         raise forbidden
     return None
+
+
+def _sockets(settings: Settings | None) -> list[Path]:
+    """Where its daemon may listen; the system's service only where the settings are its own."""
+    if settings is None or not settings.nas_path:
+        return system_sockets()
+    own = [settings.state_dir / SOCKET]
+    file = settings.source_file
+    return own + (system_sockets() if file and SYSTEM_SETTINGS in file.parents else [])
 
 
 # -- for programs ----------------------------------------------------------------------------
@@ -142,13 +153,13 @@ def _picture(call: Call, patient: Patient, rooms: Rooms, levels: Counter[str]) -
     waiting = iter([*titles.values(), ""])
     signs = _shows_signs(console.encoding)
     with console.status("") as status:
-        patient.tell = lambda code: status.update(call.text(code))
+        patient.tell = lambda code: console.print(Text(call.text(code), style="bold cyan"))
         _wait_for(call, status, next(waiting))
         for name, findings in rooms:
             for number, one in enumerate(findings):
                 levels[one.level] += 1
                 title = titles[name] if number == 0 else ""
-                console.print(_row(call, title, width, one, signs))
+                console.print(_row(call, title, width, console.width, one, signs))
             _wait_for(call, status, next(waiting))
     style = "red" if levels["wrong"] else "yellow" if levels["warning"] else "green"
     console.print()
@@ -160,27 +171,38 @@ def _wait_for(call: Call, status: Status, room: str) -> None:
         status.update(call.text("doctor.looking", room=room))
 
 
-def _row(call: Call, title: str, width: int, one: Finding, signs: bool) -> Any:
+def _wrapped(words: str, width: int) -> str:
+    """Break lines at spaces, but not at those that do not break, as rich would."""
+    if width < NARROWEST:
+        return words
+    lines = textwrap.wrap(words, width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+def _row(call: Call, title: str, width: int, console_width: int, one: Finding, signs: bool) -> Any:
     from rich.table import Table
     from rich.text import Text
 
     marks = MARKS if signs else PLAIN_MARKS
     words = [call.text(f"doctor.level.{level}") for level in marks]
     style = STYLES[one.level]
+    level_width = 2 + max(map(len, words))
+    room = console_width - width - level_width - 2
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=width, no_wrap=True)
-    grid.add_column(width=2 + max(map(len, words)), no_wrap=True)
+    grid.add_column(width=level_width, no_wrap=True)
     grid.add_column(overflow="fold")
     mark = f"{marks[one.level]} {call.text(f'doctor.level.{one.level}')}"
     quiet = "dim" if one.level == "skipped" else ""
-    told = Text(call.redacted(one.text), style=quiet)
+    told = Text(_wrapped(call.redacted(one.text), room), style=quiet)
     grid.add_row(Text(title, style="bold"), Text(mark, style=style), told)
     if one.remedy:
         arrow = "→ " if signs else "-> "
         remedy = Table.grid()
         remedy.add_column(no_wrap=True)
         remedy.add_column(overflow="fold")
-        remedy.add_row(Text(arrow, style="cyan"), Text(call.redacted(one.remedy), style="cyan"))
+        cure = _wrapped(call.redacted(one.remedy), room - len(arrow))
+        remedy.add_row(Text(arrow, style="cyan"), Text(cure, style="cyan"))
         grid.add_row("", "", remedy)
     return grid
 

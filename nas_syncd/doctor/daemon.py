@@ -11,7 +11,7 @@ from typing import Any
 
 from nas_syncd import __version__
 from nas_syncd.doctor.findings import Notes
-from nas_syncd.doctor.patient import Patient
+from nas_syncd.doctor.patient import STATE_SECONDS, Patient, learned
 from nas_syncd.errors import StateDirectoryBusyError
 from nas_syncd.journal import DaemonLock
 from nas_syncd.settings import Settings
@@ -23,9 +23,12 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}
 
 def look(patient: Patient, notes: Notes) -> None:
     settings = patient.settings
+    if settings is not None and not learned(patient.state_answers, STATE_SECONDS):
+        notes.skipped(RUNNING, "state_away")
+        return
     holder = _holder(settings)
     try:
-        found = patient.ask_daemon()
+        found = patient.daemon()
     except PermissionError:
         notes.warning(RUNNING, "daemon.forbidden")
         return

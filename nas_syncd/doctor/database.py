@@ -9,7 +9,7 @@ from nas_syncd.compose import names_from
 from nas_syncd.doctor.findings import Notes
 from nas_syncd.doctor.marks import look_at_marks
 from nas_syncd.doctor.patient import Patient
-from nas_syncd.doctor.places import hangs, mount_below
+from nas_syncd.doctor.places import followed, hangs, mount_below
 from nas_syncd.documents.checkup import Checkup, Refusal, similar
 from nas_syncd.documents.names import LOGICAL, OPTIONAL, REQUIRED
 from nas_syncd.documents.shape import Shape
@@ -61,7 +61,7 @@ def _file(checkup: Checkup, notes: Notes) -> bool:
     """An SQLite file on a network share is a danger of its own; whether it may be touched."""
     if checkup.file is None:
         return True
-    folder = os.path.dirname(checkup.file)
+    folder = os.path.dirname(followed(checkup.file))
     mount = mount_below(folder)
     if mount is None or not (mount.network or mount.file_system.startswith("fuse")):
         return True
@@ -75,7 +75,7 @@ def _file(checkup: Checkup, notes: Notes) -> bool:
 
 
 def _reach(patient: Patient, checkup: Checkup, notes: Notes) -> bool:
-    url = display_url(checkup.url)
+    url = _shown(patient)
     began = time.monotonic()
     try:
         trip = checkup.round_trip()
@@ -99,15 +99,27 @@ def _reach(patient: Patient, checkup: Checkup, notes: Notes) -> bool:
     return True
 
 
+def _shown(patient: Patient) -> str:
+    """Return the address as it was given, without its password."""
+    settings = patient.settings
+    return display_url(settings.database_url.get_secret_value()) if settings else ""
+
+
 def _table(checkup: Checkup, settings: Settings, notes: Notes) -> Shape | None:
     table = checkup.names.table
     try:
         shape = checkup.shape()
     except SchemaError as error:
-        _unfit(checkup, error, notes)
+        try:
+            _unfit(checkup, error, notes)
+        except SyncError:  # it was there a moment ago
+            notes.wrong(TABLE, "database.unfit", table=table, detail=error.detail)
         return None
     except SyncError as error:
-        notes.wrong(TABLE, "database.table_unread", table=table, detail=error.detail)
+        if "locked" in error.detail:
+            notes.warning(TABLE, "database.locked", table=table, detail=error.detail)
+        else:
+            notes.wrong(TABLE, "database.table_unread", table=table, detail=error.detail)
         return None
     missing = [name for name in OPTIONAL if name not in shape.columns]
     columns = checkup.tables().columns or []

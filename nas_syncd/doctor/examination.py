@@ -47,7 +47,7 @@ class Room:
 ROOMS = (
     Room("interpreter", interpreter.look, 15),
     Room("settings", configuration.look, 10),
-    Room("state", state.look, 25, tells=("memory",)),
+    Room("state", state.look, 25, tells=("state_answers", "memory")),
     Room("database", database.look, 75, tells=("database_clock",)),
     Room("uploads", uploads.look, 75, calls=2),
     Room("mount", mount.look, 60, calls=3, tells=("nas_clock",)),

@@ -7,6 +7,7 @@ is written, nothing is remembered.
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from typing import Any
 
 from nas_syncd.agent.process import Agent
@@ -60,20 +61,21 @@ def look(patient: Patient, notes: Notes) -> None:
 
 
 def _agent(patient: Patient, memory: Memory | None) -> Agent:
-    """The same place for test files as the daemon's, so that nothing new is left on the NAS."""
+    """The same place for test files as the daemon's, so that nothing new is left on the NAS.
+    Should we be killed in the middle, the daemon takes the file for a dead run's, as it is."""
     installation = memory.installation if memory else None
     return Agent(
         "nas",
         side="nas",
         timeout_seconds=patient.seconds,
-        options={"installation": installation or "doctor", "run": "doctor"},
+        options={"installation": installation or "doctor", "run": uuid.uuid4().hex[:16]},
     )
 
 
 def _known_to_hang(patient: Patient, settings: Settings, notes: Notes) -> bool:
     """Where a daemon is held up by this mount already, another child would only join it."""
     try:
-        found = patient.ask_daemon()
+        found = patient.daemon()
     except PermissionError:
         return False
     told = found["mount"] if found else {}
@@ -93,7 +95,7 @@ def _examine(
     view: MountView,
     notes: Notes,
 ) -> None:
-    mount = find_mount(read_mount_table(), settings.nas_path)
+    mount = _line_of(view, settings.nas_path)
     known = memory.identity if memory else None
     if not view.usable and view.state is not MountState.FULL:
         reason = view.reason
@@ -111,6 +113,16 @@ def _examine(
         notes.skipped(WRITE, "not_paired")
     else:
         _write(patient, settings, known, agent, notes)
+
+
+def _line_of(view: MountView, path: str) -> MountPoint | None:
+    """Return the mount table's line for the NAS; its path may be a link to somewhere else."""
+    table = read_mount_table()
+    line = find_mount(table, path)
+    if view.file_system is None or line is None or line.file_system == view.file_system:
+        return line
+    seen = (view.file_system, view.source)
+    return next((m for m in reversed(table) if (m.file_system, m.source) == seen), line)
 
 
 def _described(mount: MountPoint | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ T = TypeVar("T")
 LONGEST_SECONDS = 60.0
 """A system call on the NAS or in the upload folder is waited for so long at most."""
 USUAL_SECONDS = 30.0
+STATE_SECONDS = 20.0
 _CONTAINER_SIGNS = ("/.dockerenv", "/run/.containerenv")
 
 
@@ -68,11 +69,24 @@ class Patient:
     ask_service: Callable[[], ServiceState | None] = _nothing
     tell: Callable[[str], None] = lambda _words: None
     """Says something to the person while the doctor is at work."""
+    state_answers: Future[bool | None] = field(default_factory=Future)
+    """Whether the state directory may be touched: a dead share would hold us up."""
     memory: Future[Memory | None] = field(default_factory=Future)
     """What the journal remembers; None: nothing could be learned."""
     database_clock: Future[float | None] = field(default_factory=Future)
     """Seconds by which the database server's clock is ahead of ours."""
     nas_clock: Future[float | None] = field(default_factory=Future)
+
+    def daemon(self) -> Mapping[str, Any] | None:
+        """Return what the running daemon says of itself; None: none answers, or it cannot be
+        asked without touching a state directory that hangs.
+
+        Raises:
+            PermissionError: We may not ask.
+        """
+        if self.settings is not None and not learned(self.state_answers, STATE_SECONDS):
+            return None
+        return self.ask_daemon()
 
     @property
     def seconds(self) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 from nas_syncd.doctor.findings import Notes
 from nas_syncd.doctor.interpreter import user_name
 from nas_syncd.doctor.patient import Patient
-from nas_syncd.doctor.places import hangs, mount_below
+from nas_syncd.doctor.places import followed, hangs, mount_below
 from nas_syncd.errors import JournalError
 from nas_syncd.journal import reading
 from nas_syncd.journal.store import FILE_NAME
@@ -33,6 +33,7 @@ def look(patient: Patient, notes: Notes) -> None:
     if not _lies_well(patient, folder, notes):
         notes.skipped(JOURNAL, "state")
         return
+    patient.state_answers.set_result(True)
     if not folder.is_dir():
         _to_be_made(folder, notes)
         return
@@ -43,7 +44,7 @@ def look(patient: Patient, notes: Notes) -> None:
 
 def _lies_well(patient: Patient, folder: Path, notes: Notes) -> bool:
     """Judge the disk below it by the mount table alone; whether it may be touched."""
-    real = _real(folder)
+    real = followed(folder)
     mount = mount_below(real)
     if mount is None:
         return True
@@ -61,12 +62,6 @@ def _lies_well(patient: Patient, folder: Path, notes: Notes) -> bool:
     else:
         notes.ok("state.file_system", "state.file_system", **facts)
     return True
-
-
-def _real(folder: Path) -> str:
-    """Follow the links of what is there, as far as that touches no network mount."""
-    mount = mount_below(folder)
-    return str(folder) if mount is not None and mount.network else os.path.realpath(folder)
 
 
 def _to_be_made(folder: Path, notes: Notes) -> None:

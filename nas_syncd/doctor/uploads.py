@@ -9,17 +9,21 @@ import time
 from concurrent.futures import Future
 from typing import Any
 
-from nas_syncd.agent.events import is_remote
+from nas_syncd.agent.events import MAX_USER_WATCHES, is_remote
 from nas_syncd.agent.process import Agent, AgentHungError
 from nas_syncd.agent.wire import Message
 from nas_syncd.doctor.findings import Notes
 from nas_syncd.doctor.interpreter import user_name
 from nas_syncd.doctor.patient import Patient
-from nas_syncd.doctor.watching import look_at_watches
+from nas_syncd.doctor.watching import look_at_watches, number_in
 from nas_syncd.errors import SyncError
 from nas_syncd.settings import Settings
 
 FOLDER, FILES, KIND = "uploads.folder", "uploads.files", "uploads.file_system"
+EVENTS = "uploads.events"
+DOCKER_DESKTOP = "fakeowner"
+"""What Docker Desktop shows a folder of its host as; events come, mostly."""
+CODES = {"missing": "uploads.missing", "denied": "uploads.denied"}
 WALK_SECONDS = 20.0
 PEEKED_FILES = 20
 
@@ -84,7 +88,11 @@ def look(patient: Patient, notes: Notes) -> None:
         visit.close()
     look_at_watches(patient, folders, notes)
     if patient.probe_seconds and folders is not None:
-        _probe(patient, settings, notes)
+        limit = number_in(MAX_USER_WATCHES)
+        if limit is not None and folders > limit // 4:
+            notes.skipped(EVENTS, "too_many_folders", folders=folders, limit=limit)
+        else:
+            _probe(patient, settings, notes)
 
 
 def _is_there(patient: Patient, settings: Settings, visit: Visit, notes: Notes) -> bool:
@@ -95,8 +103,7 @@ def _is_there(patient: Patient, settings: Settings, visit: Visit, notes: Notes) 
         notes.wrong(FOLDER, "uploads.hung", path=path, seconds=patient.seconds)
         return False
     except SyncError as error:
-        state = error.params.get("state")
-        code = f"uploads.{state}" if state in ("missing", "denied") else "uploads.error"
+        code = CODES.get(str(error.params.get("state")), "uploads.error")
         notes.wrong(FOLDER, code, path=path, user=user_name(), detail=error.detail)
         return False
     notes.ok(FOLDER, "uploads.folder", path=path, real=root["path"])
@@ -107,7 +114,9 @@ def _is_there(patient: Patient, settings: Settings, visit: Visit, notes: Notes) 
 def _judge(settings: Settings, file_system: str, notes: Notes) -> None:
     """Whether the kernel hears of what others write there."""
     facts = {"file_system": file_system or None, "watch": settings.watch}
-    if not is_remote(file_system):
+    if file_system == DOCKER_DESKTOP and settings.watch != "poll":
+        notes.ok(KIND, "uploads.docker_desktop", **facts)
+    elif not is_remote(file_system):
         code = "uploads.polled" if settings.watch == "poll" else "uploads.local"
         notes.ok(KIND, code, **facts)
     elif settings.watch == "native":
@@ -152,7 +161,6 @@ def _walk(settings: Settings, visit: Visit, notes: Notes) -> int | None:
 def _probe(patient: Patient, settings: Settings, notes: Notes) -> None:
     """Watch for what a person puts there. Nothing is written: the folder is not ours."""
     seconds = patient.probe_seconds or 0
-    check = "uploads.events"
     visit = Visit(settings.upload_dir, patient.seconds, watch="native")
     try:
         visit.ask("scan", WALK_SECONDS)
@@ -163,13 +171,16 @@ def _probe(patient: Patient, settings: Settings, notes: Notes) -> None:
             time.sleep(0.2)
         arrived = visit.ask("scan", WALK_SECONDS)["news"]
     except (SyncError, TimeoutError) as error:
-        notes.warning(check, "uploads.probe_failed", detail=str(error) or None)
+        notes.warning(EVENTS, "uploads.probe_failed", detail=str(error) or None)
         return
     finally:
         visit.close()
     if visit.events:
-        notes.ok(check, "uploads.events", example=visit.events[0])
+        notes.ok(EVENTS, "uploads.events", example=visit.events[0])
+    elif visit.fallback is not None:
+        why = visit.fallback["detail"] or visit.fallback["why"]
+        notes.warning(EVENTS, "uploads.probe_failed", detail=why)
     elif arrived:
-        notes.warning(check, "uploads.no_events", path=settings.upload_dir)
+        notes.warning(EVENTS, "uploads.no_events", path=settings.upload_dir)
     else:
-        notes.skipped(check, "nothing_arrived", seconds=seconds)
+        notes.skipped(EVENTS, "nothing_arrived", seconds=seconds)

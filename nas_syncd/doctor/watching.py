@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -16,13 +17,15 @@ from nas_syncd.agent.events import MAX_USER_WATCHES
 from nas_syncd.agent.process import Agent
 from nas_syncd.agent.wire import Message
 from nas_syncd.doctor.findings import Notes
-from nas_syncd.doctor.patient import Patient
+from nas_syncd.doctor.patient import STATE_SECONDS, Patient, learned
 from nas_syncd.errors import SyncError
 
 CANARY = "watching.canary"
 WATCHES, INSTANCES = "watching.watches", "watching.instances"
 MAX_USER_INSTANCES = "/proc/sys/fs/inotify/max_user_instances"
 EVENT_SECONDS = 5.0
+PREFIX = "nas-syncd-doctor-"
+STALE_SECONDS = 3600.0
 CROWDED = 0.8
 """Of the limit of watches."""
 ROOMY = 4
@@ -38,7 +41,7 @@ def look_at_watches(patient: Patient, folders: int | None, notes: Notes) -> None
         return
     if sys.platform == "linux":
         if not _instance_free():
-            limit = _number(MAX_USER_INSTANCES) or 128
+            limit = number_in(MAX_USER_INSTANCES) or 128
             notes.warning(
                 INSTANCES, "watching.instances", limit=limit, wanted=max(1024, limit * ROOMY)
             )
@@ -59,7 +62,7 @@ def _instance_free() -> bool:
 
 
 def _limits(folders: int | None, notes: Notes) -> None:
-    limit = _number(MAX_USER_WATCHES)
+    limit = number_in(MAX_USER_WATCHES)
     if limit is None or folders is None:
         return
     facts = {"limit": limit, "folders": folders, "wanted": max(524_288, folders * ROOMY)}
@@ -72,7 +75,9 @@ def _limits(folders: int | None, notes: Notes) -> None:
 def _canary(patient: Patient, notes: Notes) -> None:
     """Make a folder of our own, watch it as the daemon does, and put a file there."""
     try:
-        folder = Path(tempfile.mkdtemp(prefix="doctor-", dir=_place(patient)))
+        place = _place(patient)
+        _tidy(place)
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     except OSError as error:
         notes.warning(CANARY, "watching.no_place", detail=error.strerror)
         return
@@ -89,8 +94,18 @@ def _canary(patient: Patient, notes: Notes) -> None:
 def _place(patient: Patient) -> str | None:
     """The state directory where it can be used; else the system's own folder for such things."""
     folder = patient.settings.state_dir if patient.settings is not None else None
-    safe = patient.memory.done() and patient.memory.result() is not None
+    safe = learned(patient.memory, STATE_SECONDS) is not None
     return str(folder) if folder is not None and safe else None
+
+
+def _tidy(place: str | None) -> None:
+    """Take away what a doctor has left there who was killed."""
+    if place is None:
+        return
+    for left in Path(place).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _hear(folder: Path, seconds: float) -> tuple[float | None, str | None]:
@@ -122,7 +137,7 @@ def _hear(folder: Path, seconds: float) -> tuple[float | None, str | None]:
     return None, str(said[0]["detail"] or said[0]["why"]) if said else None
 
 
-def _number(path: str) -> int | None:
+def number_in(path: str) -> int | None:
     try:
         with open(path, encoding="ascii") as file:
             return int(file.read())

@@ -64,7 +64,6 @@ class Checkup:
     def __init__(self, url: URL, names: TableNames, timeout_seconds: float) -> None:
         self.url = url
         self.names = names
-        self.scope = Scope(scope_database(url), names.table)
         self._gate = OwnGate(engine_for(url, timeout_seconds), timeout_seconds=timeout_seconds)
 
     @classmethod
@@ -75,6 +74,11 @@ class Checkup:
             ConfigurationError: *url* is wrong, or no driver for it is installed.
         """
         return cls(driver_url(url), names, timeout_seconds)
+
+    @property
+    def scope(self) -> Scope:
+        """As the journal names it. Follows the links to an SQLite file."""
+        return Scope(scope_database(self.url), self.names.table)
 
     @property
     def file(self) -> str | None:

@@ -49,6 +49,10 @@ TEXTS: dict[str, str] = {
     "doctor.skipped.upload_dir": "Not checked: UPLOAD_DIR is not set or was refused",
     "doctor.skipped.uploads": "The files were not checked: the folder cannot be used",
     "doctor.skipped.nothing_arrived": "No file arrived within {seconds}: nothing can be said",
+    "doctor.skipped.too_many_folders": (
+        "Not watched: {folders} folders would need too many of the {limit} watches"
+    ),
+    "doctor.skipped.state_away": "Not asked for: the state directory cannot be touched",
     "doctor.skipped.polling": "Events were not tried: NAS_SYNCD_WATCH=poll does without",
     "doctor.skipped.instances": "Events were not tried: no inotify instance is free",
     "doctor.skipped.nas_path": "Not checked: no path of the NAS is set, or it was refused",
@@ -153,6 +157,9 @@ TEXTS: dict[str, str] = {
     "doctor.uploads.error": "The upload folder cannot be read: {path}[[ ({detail})]]",
     "doctor.uploads.folder": "{path}",
     "doctor.uploads.local": "The system tells of new files there[[ ({file_system})]]",
+    "doctor.uploads.docker_desktop": (
+        "Docker Desktop may not tell of every new file; what it does not tell of, the scan finds"
+    ),
     "doctor.uploads.polled": "Scanned every two seconds, as NAS_SYNCD_WATCH=poll says",
     "doctor.uploads.remote": "No events on {file_system}: it is scanned every two seconds instead",
     "doctor.uploads.remote_native": "NAS_SYNCD_WATCH=native, but {file_system} gives no events",
@@ -312,7 +319,9 @@ REMEDIES: dict[str, str] = {
         "and check that it is an SQLite database."
     ),
     "doctor.database.far": "Look at the network to the database server and at its load.",
-    "doctor.database.table_unread": "Give our database user the right to look at it.",
+    "doctor.database.table_unread": (
+        "Give our database user the right to look at it, and check that the database is sound."
+    ),
     "doctor.database.no_table": (
         "Set NAS_SYNCD_DB_TABLE[[={similar}]] (or schema.table), "
         "and check that DATABASE_URL names the application's database."

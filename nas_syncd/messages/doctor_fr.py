@@ -1,4 +1,4 @@
-"""Les mots du docteur en français : un texte pour chaque constat, et ce qu’il faut faire."""
+"""Les mots du docteur en français : un texte pour chaque constat, et ce qu’il faut faire."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ TEXTS: dict[str, str] = {
     "help.doctor.example": "nas-syncd doctor",
     "help.doctor.more": (
         "Il ne dérange rien, même à côté d’un démon en marche. Le code de sortie est 1 quand "
-        "quelque chose ne va pas ; les avertissements ne comptent pas."
+        "quelque chose ne va pas ; les avertissements ne comptent pas."
     ),
     "help.doctor.probe_uploads": (
         "Observer le dossier des documents pendant autant de secondes, le temps que vous y posiez "
@@ -18,8 +18,8 @@ TEXTS: dict[str, str] = {
     "doctor.level.warning": "à voir",
     "doctor.level.wrong": "ERREUR",
     "doctor.level.skipped": "omis",
-    "doctor.line": "{word} : {check} : {text}",
-    "doctor.line_remedy": "Remède : {text}",
+    "doctor.line": "{word} : {check} : {text}",
+    "doctor.line_remedy": "Remède : {text}",
     "doctor.room.interpreter": "Programme",
     "doctor.room.settings": "Réglages",
     "doctor.room.state": "État",
@@ -29,47 +29,51 @@ TEXTS: dict[str, str] = {
     "doctor.room.daemon": "Démon",
     "doctor.room.service": "Service",
     "doctor.room.clock": "Horloge",
-    "doctor.looking": "Examen : {room}…",
+    "doctor.looking": "Examen : {room}…",
     "doctor.probe": "Posez maintenant un fichier dans le dossier des documents…",
     "doctor.all_well": "Tout va bien",
-    "doctor.warnings.one": "Rien de grave ; un point à regarder",
-    "doctor.warnings.many": "Rien de grave ; {count} points à regarder",
-    "doctor.wrong.one": "Une chose ne va pas : son remède est indiqué dessous",
-    "doctor.wrong.many": "{count} choses ne vont pas : le remède est indiqué sous chacune",
+    "doctor.warnings.one": "Rien de grave ; un point à regarder",
+    "doctor.warnings.many": "Rien de grave ; {count} points à regarder",
+    "doctor.wrong.one": "Une chose ne va pas : son remède est indiqué dessous",
+    "doctor.wrong.many": "{count} choses ne vont pas : le remède est indiqué sous chacune",
     "doctor.no_remedy": "Voir docs/operations.md.",
-    "doctor.failed": "Ce contrôle a lui-même échoué[[ : {detail}]]",
-    "doctor.deadline": "Pas de réponse en {seconds} : la suite de ce contrôle est abandonnée",
+    "doctor.failed": "Ce contrôle a lui-même échoué[[ : {detail}]]",
+    "doctor.deadline": "Pas de réponse en {seconds} : la suite de ce contrôle est abandonnée",
     # -- ce qui est omis, et pourquoi
-    "doctor.skipped.settings": "Non vérifié : il n’y a pas de réglages utilisables",
+    "doctor.skipped.settings": "Non vérifié : il n’y a pas de réglages utilisables",
     "doctor.skipped.state": "Le journal n’a pas été vérifié, à cause du dossier d’état",
-    "doctor.skipped.database_url": "Non vérifié : DATABASE_URL est vide ou refusé",
-    "doctor.skipped.database": "Table et droits non vérifiés : la base ne répond pas",
-    "doctor.skipped.table": "Droits et lignes non vérifiés : la table ne convient pas",
+    "doctor.skipped.database_url": "Non vérifié : DATABASE_URL est vide ou refusé",
+    "doctor.skipped.database": "Table et droits non vérifiés : la base ne répond pas",
+    "doctor.skipped.table": "Droits et lignes non vérifiés : la table ne convient pas",
     "doctor.skipped.no_journal": (
-        "Impossible de dire qui d’autre pose la marque : le journal n’en dit rien"
+        "Impossible de dire qui d’autre pose la marque : le journal n’en dit rien"
     ),
-    "doctor.skipped.upload_dir": "Non vérifié : UPLOAD_DIR est vide ou refusé",
-    "doctor.skipped.uploads": "Les fichiers n’ont pas été vérifiés : le dossier est inutilisable",
+    "doctor.skipped.upload_dir": "Non vérifié : UPLOAD_DIR est vide ou refusé",
+    "doctor.skipped.uploads": "Les fichiers n’ont pas été vérifiés : le dossier est inutilisable",
     "doctor.skipped.nothing_arrived": (
-        "Aucun fichier n’est arrivé en {seconds} : on ne peut rien en dire"
+        "Aucun fichier n’est arrivé en {seconds} : on ne peut rien en dire"
     ),
-    "doctor.skipped.polling": "Événements non essayés : NAS_SYNCD_WATCH=poll s’en passe",
-    "doctor.skipped.instances": "Événements non essayés : plus aucune instance inotify libre",
-    "doctor.skipped.nas_path": "Non vérifié : aucun chemin du NAS n’est réglé, ou il est refusé",
-    "doctor.skipped.nas": "L’écriture n’a pas été essayée : le NAS est inutilisable",
-    "doctor.skipped.full": "L’écriture n’a pas été essayée : le NAS est plein",
+    "doctor.skipped.too_many_folders": (
+        "Non observé : {folders} dossiers prendraient trop des {limit} surveillances possibles"
+    ),
+    "doctor.skipped.state_away": "Non cherché : le dossier d’état est inaccessible",
+    "doctor.skipped.polling": "Événements non essayés : NAS_SYNCD_WATCH=poll s’en passe",
+    "doctor.skipped.instances": "Événements non essayés : plus aucune instance inotify libre",
+    "doctor.skipped.nas_path": "Non vérifié : aucun chemin du NAS n’est réglé, ou il est refusé",
+    "doctor.skipped.nas": "L’écriture n’a pas été essayée : le NAS est inutilisable",
+    "doctor.skipped.full": "L’écriture n’a pas été essayée : le NAS est plein",
     "doctor.skipped.not_paired": (
-        "L’écriture n’a pas été essayée : cette installation n’a encore jamais démarré ; "
-        "« nas-syncd test » l’essaie"
+        "L’écriture n’a pas été essayée : cette installation n’a encore jamais démarré ; "
+        "« nas-syncd test » l’essaie"
     ),
     "doctor.skipped.no_manager": "Pas de gestionnaire de services ici[[ ({detail})]]",
     "doctor.skipped.container_clock": "Dans un conteneur, c’est l’hôte qui tient l’heure",
     # -- le programme
     "doctor.interpreter.version": (
-        "nas-syncd {version}, Python {python}, {libraries} ; lancé par {user}"
+        "nas-syncd {version}, Python {python}, {libraries} ; lancé par {user}"
     ),
     "doctor.interpreter.extras": (
-        "Compléments installés : {installed}[[ ; non installés : {missing}]]"
+        "Compléments installés : {installed}[[ ; non installés : {missing}]]"
     ),
     "doctor.interpreter.lacks_api": "La page et l’API HTTP ne sont pas installées",
     "doctor.interpreter.lacks_notify": (
@@ -77,23 +81,23 @@ TEXTS: dict[str, str] = {
     ),
     # -- les réglages
     "doctor.settings.source": "{path} ({count} réglés, environnement compris)",
-    "doctor.settings.environment": "Pas de fichier de réglages ; {count} dans l’environnement",
+    "doctor.settings.environment": "Pas de fichier de réglages ; {count} dans l’environnement",
     "doctor.settings.refused": "{detail}",
-    "doctor.settings.required": "{name} est vide : {allowed}",
+    "doctor.settings.required": "{name} est vide : {allowed}",
     "doctor.settings.rights": (
         "Tout le monde sur cette machine peut lire {names} dans {path} ({mode})"
     ),
-    "doctor.settings.rights_ok": "Droits du fichier de réglages : {mode}",
-    "doctor.settings.files": "Seul {path} est lu ; présents aussi, et ignorés : {others}",
+    "doctor.settings.rights_ok": "Droits du fichier de réglages : {mode}",
+    "doctor.settings.files": "Seul {path} est lu ; présents aussi, et ignorés : {others}",
     # -- le dossier d’état
-    "doctor.state.network": "Le dossier d’état est sur un partage réseau ({file_system}) : {path}",
-    "doctor.state.hangs": "Le dossier d’état ne répond pas ({file_system}) : {path}",
+    "doctor.state.network": "Le dossier d’état est sur un partage réseau ({file_system}) : {path}",
+    "doctor.state.hangs": "Le dossier d’état ne répond pas ({file_system}) : {path}",
     "doctor.state.forgetful": (
-        "Le dossier d’état est en mémoire ({file_system}), perdu au redémarrage : {path}"
+        "Le dossier d’état est en mémoire ({file_system}), perdu au redémarrage : {path}"
     ),
-    "doctor.state.container": "Le dossier d’état disparaît avec le conteneur : {path}",
+    "doctor.state.container": "Le dossier d’état disparaît avec le conteneur : {path}",
     "doctor.state.file_system": "Sur un disque de cette machine ({file_system})",
-    "doctor.state.no_folder": "Le dossier d’état n’est pas un dossier : {path}",
+    "doctor.state.no_folder": "Le dossier d’état n’est pas un dossier : {path}",
     "doctor.state.to_be_made": "{path} sera créé au premier démarrage",
     "doctor.state.cannot_be_made": "{user} ne peut pas créer le dossier d’état {path} dans {above}",
     "doctor.state.denied": (
@@ -102,170 +106,173 @@ TEXTS: dict[str, str] = {
     "doctor.state.anothers": "{path} est à {owner}, mais le docteur est appelé par {user}",
     "doctor.state.open": "Tout le monde peut écrire dans le dossier d’état {path} ({mode})",
     "doctor.state.folder": "{path}, accessible en écriture",
-    "doctor.state.full": "Le disque du dossier d’état est plein : {free} libres",
-    "doctor.state.little": "Peu d’espace pour le dossier d’état : {free} libres",
-    "doctor.state.no_journal": "Pas encore de journal : cette installation n’a jamais démarré",
+    "doctor.state.full": "Le disque du dossier d’état est plein : {free} libres",
+    "doctor.state.little": "Peu d’espace pour le dossier d’état : {free} libres",
+    "doctor.state.no_journal": "Pas encore de journal : cette installation n’a jamais démarré",
     "doctor.state.journal": "Journal sain, {size}",
     "doctor.state.journal_unchecked": (
-        "Journal lisible, {size} ; trop gros pour être vérifié en {seconds}"
+        "Journal lisible, {size} ; trop gros pour être vérifié en {seconds}"
     ),
-    "doctor.state.journal_broken": "Le journal est inutilisable[[ : {detail}]] ({path})",
+    "doctor.state.journal_broken": "Le journal est inutilisable[[ : {detail}]] ({path})",
     "doctor.state.journal_newer": "Le journal vient d’un nas-syncd plus récent (version {number})",
     # -- la base
     "doctor.database.driver": "{detail}",
-    "doctor.database.file_hangs": "Le dossier de la base ne répond pas ({file_system}) : {path}",
-    "doctor.database.file_network": "La base est sur un partage réseau ({file_system}) : {path}",
-    "doctor.database.unreachable": "La base de données ne répond pas ({url})[[ : {detail}]]",
-    "doctor.database.no_file": "Le fichier de la base n’existe pas : {path}",
+    "doctor.database.file_hangs": "Le dossier de la base ne répond pas ({file_system}) : {path}",
+    "doctor.database.file_network": "La base est sur un partage réseau ({file_system}) : {path}",
+    "doctor.database.unreachable": "La base de données ne répond pas ({url})[[ : {detail}]]",
+    "doctor.database.no_file": "Le fichier de la base n’existe pas : {path}",
     "doctor.database.file_refused": (
-        "Le fichier de la base est inutilisable : {path}[[ ({detail})]]"
+        "Le fichier de la base est inutilisable : {path}[[ ({detail})]]"
     ),
-    "doctor.database.far": "{url} répond lentement : {milliseconds} ms par question",
+    "doctor.database.far": "{url} répond lentement : {milliseconds} ms par question",
     "doctor.database.reach": "{url} répond en {milliseconds} ms",
-    "doctor.database.table_unread": "La table {table} ne peut pas être examinée[[ : {detail}]]",
-    "doctor.database.no_table": "Il n’y a pas de table {table}[[ (peut-être : {similar})]]",
-    "doctor.database.columns_missing": "Il manque à la table {table} : {missing}",
-    "doctor.database.unfit": "La table {table} ne convient pas[[ : {detail}]]",
+    "doctor.database.table_unread": "La table {table} ne peut pas être examinée[[ : {detail}]]",
+    "doctor.database.no_table": "Il n’y a pas de table {table}[[ (peut-être : {similar})]]",
+    "doctor.database.columns_missing": "Il manque à la table {table} : {missing}",
+    "doctor.database.unfit": "La table {table} ne convient pas[[ : {detail}]]",
     "doctor.database.table": "Table {table}, {columns} de nos colonnes",
     "doctor.database.without_original_name": (
-        "Pas de colonne {column} : les documents sont nommés par leur seul identifiant"
+        "Pas de colonne {column} : les documents sont nommés par leur seul identifiant"
     ),
     "doctor.database.without_processing_status": (
-        "Pas de colonne {column} : un document est classé sans attendre son analyse"
+        "Pas de colonne {column} : un document est classé sans attendre son analyse"
     ),
     "doctor.database.perhaps_original_name": (
-        "Pas de colonne {column} : les documents sont nommés par leur seul identifiant. "
-        "Serait-ce {similar} ?"
+        "Pas de colonne {column} : les documents sont nommés par leur seul identifiant. "
+        "Serait-ce {similar} ?"
     ),
     "doctor.database.perhaps_processing_status": (
-        "Pas de colonne {column} : un document est classé sans attendre son analyse. "
-        "Serait-ce {similar} ?"
+        "Pas de colonne {column} : un document est classé sans attendre son analyse. "
+        "Serait-ce {similar} ?"
     ),
-    "doctor.database.no_select": "Lecture refusée dans la table {table}[[ : {detail}]]",
-    "doctor.database.locked": "La table {table} reste verrouillée par quelqu’un[[ : {detail}]]",
+    "doctor.database.no_select": "Lecture refusée dans la table {table}[[ : {detail}]]",
+    "doctor.database.locked": "La table {table} reste verrouillée par quelqu’un[[ : {detail}]]",
     "doctor.database.no_update": "Écriture refusée[[ de {columns}]] dans la table {table}",
-    "doctor.database.read_only": "La base n’est accessible qu’en lecture[[ : {detail}]]",
-    "doctor.database.file_read_only": "Le fichier de la base nous est fermé en écriture : {path}",
+    "doctor.database.read_only": "La base n’est accessible qu’en lecture[[ : {detail}]]",
+    "doctor.database.file_read_only": "Le fichier de la base nous est fermé en écriture : {path}",
     "doctor.database.folder_read_only": (
-        "Le dossier de la base nous est fermé en écriture, or SQLite en a besoin : {folder}"
+        "Le dossier de la base nous est fermé en écriture, or SQLite en a besoin : {folder}"
     ),
     "doctor.database.policies": (
         "Des règles de lignes (RLS) nous cachent des documents de la table {table}"
     ),
     "doctor.database.rights": "Lecture permise, et écriture des deux colonnes aussi",
     "doctor.database.rows": (
-        "Documents : {total}, marqués : {marked}, à faire : {pending}"
-        "[[ ; marque à NULL, comptée comme absente : {nulls}]]"
+        "Documents : {total}, marqués : {marked}, à faire : {pending}"
+        "[[ ; marque à NULL, comptée comme absente : {nulls}]]"
     ),
-    "doctor.database.slow_rows": "Les documents n’ont pas pu être comptés[[ : {detail}]]",
-    "doctor.database.index": "Un index mène à ce qui reste à faire (documents : {total})",
+    "doctor.database.slow_rows": "Les documents n’ont pas pu être comptés[[ : {detail}]]",
+    "doctor.database.index": "Un index mène à ce qui reste à faire (documents : {total})",
     "doctor.database.no_index": (
-        "Aucun index ne mène à ce qui reste à faire (documents : {total})"
+        "Aucun index ne mène à ce qui reste à faire (documents : {total})"
     ),
     "doctor.database.marks": "Personne d’autre ne pose la marque",
     "doctor.database.others_mark": (
-        "Quelqu’un d’autre pose synced_to_nas ; documents depuis notre premier démarrage : "
-        "{count}, le dernier le {at} (ids : {ids})"
+        "Quelqu’un d’autre pose synced_to_nas ; documents depuis notre premier démarrage : "
+        "{count}, le dernier le {at} (ids : {ids})"
     ),
     # -- le dossier des documents
-    "doctor.uploads.hung": "Le dossier des documents ne répond pas en {seconds} : {path}",
-    "doctor.uploads.missing": "Le dossier des documents n’existe pas : {path}",
-    "doctor.uploads.denied": "{user} n’a pas le droit de lire le dossier des documents : {path}",
-    "doctor.uploads.error": "Le dossier des documents est illisible : {path}[[ ({detail})]]",
+    "doctor.uploads.hung": "Le dossier des documents ne répond pas en {seconds} : {path}",
+    "doctor.uploads.missing": "Le dossier des documents n’existe pas : {path}",
+    "doctor.uploads.denied": "{user} n’a pas le droit de lire le dossier des documents : {path}",
+    "doctor.uploads.error": "Le dossier des documents est illisible : {path}[[ ({detail})]]",
     "doctor.uploads.folder": "{path}",
     "doctor.uploads.local": "Le système y annonce les nouveaux fichiers[[ ({file_system})]]",
+    "doctor.uploads.docker_desktop": (
+        "Docker Desktop n’annonce pas forcément tout nouveau fichier ; le parcours trouve le reste"
+    ),
     "doctor.uploads.polled": (
         "Parcouru toutes les deux secondes, comme le veut NAS_SYNCD_WATCH=poll"
     ),
     "doctor.uploads.remote": (
-        "Pas d’événements sur {file_system} : il est parcouru toutes les deux secondes à la place"
+        "Pas d’événements sur {file_system} : il est parcouru toutes les deux secondes à la place"
     ),
     "doctor.uploads.remote_native": (
         "NAS_SYNCD_WATCH=native, mais {file_system} ne donne pas d’événements"
     ),
-    "doctor.uploads.slow": "Le dossier des documents n’est pas parcouru en {seconds} : {path}",
+    "doctor.uploads.slow": "Le dossier des documents n’est pas parcouru en {seconds} : {path}",
     "doctor.uploads.unreadable": "{user} n’a pas le droit d’y lire des fichiers, tel {example}",
     "doctor.uploads.closed_folders": (
         "{user} n’a pas le droit d’y lire des dossiers ({count} en tout)"
     ),
     "doctor.uploads.files": (
-        "Lisible (fichiers : {files}, dossiers : {folders}), parcouru en {seconds}"
+        "Lisible (fichiers : {files}, dossiers : {folders}), parcouru en {seconds}"
     ),
     "doctor.uploads.events": "Le système a annoncé {example}",
-    "doctor.uploads.no_events": "Un fichier est arrivé, et le système n’a rien annoncé : {path}",
+    "doctor.uploads.no_events": "Un fichier est arrivé, et le système n’a rien annoncé : {path}",
     "doctor.uploads.probe_failed": (
-        "Le dossier des documents n’a pas pu être observé[[ : {detail}]]"
+        "Le dossier des documents n’a pas pu être observé[[ : {detail}]]"
     ),
     # -- l’observation
     "doctor.watching.instances": (
-        "Plus aucune instance inotify libre pour cet utilisateur (limite : {limit})"
+        "Plus aucune instance inotify libre pour cet utilisateur (limite : {limit})"
     ),
     "doctor.watching.crowded": (
-        "Dossiers à observer : {folders} ; la limite du système est de {limit}"
+        "Dossiers à observer : {folders} ; la limite du système est de {limit}"
     ),
-    "doctor.watching.watches": "Dossiers à observer : {folders} ; {limit} sont possibles",
-    "doctor.watching.no_place": "Impossible de créer un fichier d’essai ici[[ : {detail}]]",
+    "doctor.watching.watches": "Dossiers à observer : {folders} ; {limit} sont possibles",
+    "doctor.watching.no_place": "Impossible de créer un fichier d’essai ici[[ : {detail}]]",
     "doctor.watching.canary": "Les nouveaux fichiers sont annoncés ici, en {milliseconds} ms",
     "doctor.watching.deaf": (
-        "Le système n’annonce aucun nouveau fichier, pas même le nôtre[[ : {detail}]]"
+        "Le système n’annonce aucun nouveau fichier, pas même le nôtre[[ : {detail}]]"
     ),
     # -- le NAS
-    "doctor.mount.identity": "C’est bien notre NAS : {source} ({file_system}) sur {path}",
+    "doctor.mount.identity": "C’est bien notre NAS : {source} ({file_system}) sur {path}",
     "doctor.mount.local": (
-        "C’est bien notre NAS, associé comme disque local ({file_system}) : {path}"
+        "C’est bien notre NAS, associé comme disque local ({file_system}) : {path}"
     ),
     "doctor.mount.unpaired": (
-        "La marque d’un NAS est là, {source} ({file_system}) ; il devient le nôtre au démarrage"
+        "La marque d’un NAS est là, {source} ({file_system}) ; il devient le nôtre au démarrage"
     ),
     "doctor.mount.unpaired_local": (
         "La marque d’un NAS est là, mais {path} est un disque local ({file_system})"
     ),
     "doctor.mount.options": "Options de montage comme il faut ({file_system})",
     "doctor.mount.option.nostrictsync": (
-        "{option} : le NAS n’est jamais prié de vider son cache, rien ne prouve donc qu’une copie "
+        "{option} : le NAS n’est jamais prié de vider son cache, rien ne prouve donc qu’une copie "
         "est sur son disque"
     ),
     "doctor.mount.option.cifs_hard": (
-        "{option} : quand le NAS est absent, les processus y attendent sans fin, impossibles à tuer"
+        "{option} : quand le NAS est absent, les processus y attendent sans fin, impossibles à tuer"
     ),
     "doctor.mount.option.cache_loose": (
-        "{option} : ce qui est relu peut venir de la mémoire de cette machine et non du NAS"
+        "{option} : ce qui est relu peut venir de la mémoire de cette machine et non du NAS"
     ),
     "doctor.mount.option.local_cache": (
-        "{option} : ce qui est relu peut venir du disque de cette machine et non du NAS"
+        "{option} : ce qui est relu peut venir du disque de cette machine et non du NAS"
     ),
-    "doctor.mount.option.smb1": "{option} : SMB 1 est ancien et n’est pas sûr",
+    "doctor.mount.option.smb1": "{option} : SMB 1 est ancien et n’est pas sûr",
     "doctor.mount.option.anonymous": (
-        "{option} : monté sans utilisateur, n’importe qui peut donc tout lire"
+        "{option} : monté sans utilisateur, n’importe qui peut donc tout lire"
     ),
-    "doctor.mount.option.echo": "{option} : un NAS disparu est remarqué tard",
+    "doctor.mount.option.echo": "{option} : un NAS disparu est remarqué tard",
     "doctor.mount.option.nfs_soft": (
-        "{option} : un appel qui abandonne peut abîmer ce qui est écrit (nfs(5))"
+        "{option} : un appel qui abandonne peut abîmer ce qui est écrit (nfs(5))"
     ),
-    "doctor.mount.option.nfs_nocto": "{option} : ce qui change sur le NAS est remarqué tard",
+    "doctor.mount.option.nfs_nocto": "{option} : ce qui change sur le NAS est remarqué tard",
     "doctor.mount.propagation": "Ce que l’hôte monte à nouveau se verra dans ce conteneur",
     "doctor.mount.no_propagation": (
         "Ce que l’hôte monte à nouveau sur {path} ne se verra pas dans ce conteneur"
     ),
     "doctor.mount.full": (
-        "Le NAS est plein : {free} libres, {needed} voulus (NAS_SYNCD_MIN_FREE_SPACE)"
+        "Le NAS est plein : {free} libres, {needed} voulus (NAS_SYNCD_MIN_FREE_SPACE)"
     ),
-    "doctor.mount.little": "Le NAS est presque plein : {free} libres sur {total_bytes}",
+    "doctor.mount.little": "Le NAS est presque plein : {free} libres sur {total_bytes}",
     "doctor.mount.space": "{free} libres sur {total_bytes}",
-    "doctor.mount.slow": "Écrit, vidé et relu, mais lentement : {milliseconds} ms",
+    "doctor.mount.slow": "Écrit, vidé et relu, mais lentement : {milliseconds} ms",
     "doctor.mount.write": "Écrit, vidé et relu en {milliseconds} ms",
     "doctor.mount.rename": "Un renommage ne remplace jamais un fichier (RENAME_NOREPLACE)",
     "doctor.mount.claims": (
-        "Pas de renommage exclusif partout : les noms sont d’abord réservés par un fichier"
+        "Pas de renommage exclusif partout : les noms sont d’abord réservés par un fichier"
     ),
-    "doctor.mount.other_bytes": "Le NAS a rendu d’autres octets que ceux écrits[[ : {detail}]]",
+    "doctor.mount.other_bytes": "Le NAS a rendu d’autres octets que ceux écrits[[ : {detail}]]",
     # -- le démon
     "doctor.daemon.forbidden": "Un démon tourne, mais son socket est fermé à cet utilisateur",
     "doctor.daemon.not_running": "Aucun démon ne tourne sur ce dossier d’état",
     "doctor.daemon.silent": "Un démon tourne (processus {pid}), mais ne répond pas",
     "doctor.daemon.other_version": "Le démon est en {version}, cette commande en {ours}",
     "doctor.daemon.other_settings": (
-        "Le démon travaille avec d’autres dossiers : NAS {nas}, documents {uploads}"
+        "Le démon travaille avec d’autres dossiers : NAS {nas}, documents {uploads}"
     ),
     "doctor.daemon.running": "Tourne (processus {pid}, {version})[[ depuis le {since}]]",
     "doctor.daemon.api": "La page et l’API répondent sur {host}, port {port}",
@@ -276,13 +283,13 @@ TEXTS: dict[str, str] = {
     # -- le service
     "doctor.service.not_installed": "Pas installé comme service de {manager}",
     "doctor.service.not_running": (
-        "Installé comme service de {manager}, mais ne tourne pas[[ : {detail}]]"
+        "Installé comme service de {manager}, mais ne tourne pas[[ : {detail}]]"
     ),
     "doctor.service.running": "Service de {manager}[[ ({scope})]], en marche[[ depuis le {since}]]",
     # -- l’horloge
     "doctor.clock.absurd": "Cette machine croit que nous sommes le {at}",
     "doctor.clock.date": "{at}",
-    "doctor.clock.zone": "Le fuseau horaire {zone} n’existe pas ici : UTC le remplace",
+    "doctor.clock.zone": "Le fuseau horaire {zone} n’existe pas ici : UTC le remplace",
     "doctor.clock.synchronised": "Mise à l’heure par le réseau",
     "doctor.clock.unsynchronised": "Personne ne met l’horloge de cette machine à l’heure",
     "doctor.clock.database": "La même sur le serveur de la base, à {seconds} près",
@@ -296,14 +303,14 @@ TEXTS: dict[str, str] = {
 _AS_THE_USER = "Appelez le docteur sous l’utilisateur du démon (sudo -u NOM nas-syncd doctor)."
 _REMOUNT = "Retirez-la des options de montage, puis remontez le partage (docs/linux.md)."
 _CLOCKS = "Mettez les deux à l’heure par le réseau (NTP)."
-_MAP = "Si oui : {setting}"
+_MAP = "Si oui : {setting}"
 
 REMEDIES: dict[str, str] = {
     "doctor.failed": (
-        "C’est une erreur de nas-syncd lui-même : signalez-la, avec cette ligne, s’il vous plaît."
+        "C’est une erreur de nas-syncd lui-même : signalez-la, avec cette ligne, s’il vous plaît."
     ),
     "doctor.deadline": (
-        "Regardez ce que ce contrôle interroge : un disque, un serveur ou un réseau qui ne répond "
+        "Regardez ce que ce contrôle interroge : un disque, un serveur ou un réseau qui ne répond "
         "pas. Puis rappelez le docteur."
     ),
     "doctor.interpreter.lacks_api": (
@@ -311,16 +318,16 @@ REMEDIES: dict[str, str] = {
     ),
     "doctor.interpreter.lacks_notify": "{executable} -m pip install 'nas-syncd[notify]'.",
     "doctor.settings.refused": (
-        "Corrigez-le[[ dans {path}]] ; le démon ne démarre pas avec cette valeur."
+        "Corrigez-le[[ dans {path}]] ; le démon ne démarre pas avec cette valeur."
     ),
-    "doctor.settings.required": "Réglez {name} ; config.example.env l’explique.",
+    "doctor.settings.required": "Réglez {name} ; config.example.env l’explique.",
     "doctor.settings.rights": "chmod o= '{path}', et chown à l’utilisateur du démon.",
     "doctor.settings.files": (
-        "Gardez-en un seul, ou nommez-le : --env-file FICHIER. Le démon non plus ne lit que le "
+        "Gardez-en un seul, ou nommez-le : --env-file FICHIER. Le démon non plus ne lit que le "
         "premier."
     ),
     "doctor.state.network": (
-        "Mettez dans NAS_SYNCD_STATE_DIR un dossier d’un disque de cette machine : sur un partage "
+        "Mettez dans NAS_SYNCD_STATE_DIR un dossier d’un disque de cette machine : sur un partage "
         "réseau, le journal s’abîme."
     ),
     "doctor.state.hangs": (
@@ -334,31 +341,31 @@ REMEDIES: dict[str, str] = {
     "doctor.state.no_folder": "Déplacez ce qui s’y trouve, ou réglez NAS_SYNCD_STATE_DIR.",
     "doctor.state.cannot_be_made": "sudo install -d -m 700 -o {user} '{path}'",
     "doctor.state.denied": f"sudo chown -R {{user}} '{{path}}', si le démon tourne sous {{user}}. "
-    f"Sinon : {_AS_THE_USER[0].lower()}{_AS_THE_USER[1:]}",
+    f"Sinon : {_AS_THE_USER[0].lower()}{_AS_THE_USER[1:]}",
     "doctor.state.anothers": (
         f"{_AS_THE_USER} Ce qui est dit ici des droits ne vaut que pour {{user}}."
     ),
     "doctor.state.open": "chmod go-w '{path}'",
-    "doctor.state.full": "Libérez de l’espace sur ce disque : sans lui, rien ne peut être copié.",
+    "doctor.state.full": "Libérez de l’espace sur ce disque : sans lui, rien ne peut être copié.",
     "doctor.state.little": "Libérez de l’espace sur ce disque.",
     "doctor.state.journal_broken": (
         "Arrêtez le démon et sortez les fichiers du journal du dossier d’état (gardez-les). "
-        "Puis démarrez : « nas-syncd sync --inherited » prouve de nouveau toutes les marques. "
+        "Puis démarrez : « nas-syncd sync --inherited » prouve de nouveau toutes les marques. "
         "Vérifiez le disque."
     ),
     "doctor.state.journal_newer": "Installez le nas-syncd qui l’a écrit, ou un plus récent.",
     "doctor.database.driver": "Corrigez DATABASE_URL, ou installez ce qui est indiqué.",
     "doctor.database.file_hangs": "Vérifiez le disque ou le serveur qui porte ce dossier.",
     "doctor.database.file_network": (
-        "Les verrous de SQLite ne tiennent pas sur un partage réseau : mettez la base sur un "
+        "Les verrous de SQLite ne tiennent pas sur un partage réseau : mettez la base sur un "
         "disque de la machine où tourne l’application, ou passez à PostgreSQL."
     ),
     "doctor.database.unreachable": (
-        "Démarrez la base ; vérifiez hôte, port, nom et mot de passe dans DATABASE_URL. "
+        "Démarrez la base ; vérifiez hôte, port, nom et mot de passe dans DATABASE_URL. "
         "Les copies vérifiées entre-temps sont gardées et marquées plus tard."
     ),
     "doctor.database.no_file": (
-        "Vérifiez le chemin dans DATABASE_URL (un chemin absolu a quatre barres : "
+        "Vérifiez le chemin dans DATABASE_URL (un chemin absolu a quatre barres : "
         "sqlite:////chemin). nas-syncd ne crée jamais la base."
     ),
     "doctor.database.file_refused": (
@@ -366,31 +373,34 @@ REMEDIES: dict[str, str] = {
         "et vérifiez que c’est une base SQLite."
     ),
     "doctor.database.far": "Regardez le réseau vers le serveur de la base, et sa charge.",
-    "doctor.database.table_unread": "Donnez à notre utilisateur de la base le droit de la voir.",
+    "doctor.database.table_unread": (
+        "Donnez à notre utilisateur de la base le droit de la voir, et vérifiez que la base est "
+        "saine."
+    ),
     "doctor.database.no_table": (
         "Réglez NAS_SYNCD_DB_TABLE[[={similar}]] (ou schéma.table), "
         "et vérifiez que DATABASE_URL désigne la base de l’application."
     ),
     "doctor.database.columns_missing": (
-        "Si elles ont d’autres noms : {setting}. Sinon, ajoutez-les dans l’application."
+        "Si elles ont d’autres noms : {setting}. Sinon, ajoutez-les dans l’application."
     ),
     "doctor.database.unfit": "Vérifiez NAS_SYNCD_DB_TABLE et NAS_SYNCD_DB_COLUMNS.",
     "doctor.database.perhaps_original_name": _MAP,
     "doctor.database.perhaps_processing_status": _MAP,
-    "doctor.database.no_select": "En tant que propriétaire de la base : {sql}",
+    "doctor.database.no_select": "En tant que propriétaire de la base : {sql}",
     "doctor.database.locked": (
         "Cherchez une longue transaction de l’application. Les marques sont posées à sa fin."
     ),
-    "doctor.database.no_update": "En tant que propriétaire de la base : {sql}",
+    "doctor.database.no_update": "En tant que propriétaire de la base : {sql}",
     "doctor.database.read_only": (
         "DATABASE_URL doit désigner le serveur où l’on écrit, et non sa réplique."
     ),
     "doctor.database.file_read_only": (
-        "Donnez à l’utilisateur du démon le droit d’écrire : chmod g+w '{path}', "
+        "Donnez à l’utilisateur du démon le droit d’écrire : chmod g+w '{path}', "
         "avec un groupe commun."
     ),
     "doctor.database.folder_read_only": (
-        "Donnez à l’utilisateur du démon le droit d’y écrire : chmod g+w '{folder}', "
+        "Donnez à l’utilisateur du démon le droit d’y écrire : chmod g+w '{folder}', "
         "avec un groupe commun."
     ),
     "doctor.database.policies": (
@@ -399,35 +409,35 @@ REMEDIES: dict[str, str] = {
     ),
     "doctor.database.slow_rows": "Regardez la charge de la base, puis rappelez le docteur.",
     "doctor.database.no_index": (
-        "En tant que propriétaire de la base, quand cela vous arrange : {sql}"
+        "En tant que propriétaire de la base, quand cela vous arrange : {sql}"
     ),
     "doctor.database.others_mark": (
-        "Le plus souvent, l’ancienne synchronisation de l’application est restée active : "
+        "Le plus souvent, l’ancienne synchronisation de l’application est restée active : "
         "désactivez-la, et remplacez son nas_sync_service.py par le nôtre (docs/backend.md). "
         "Ou bien un second nas-syncd, avec son propre journal, marque aussi. "
-        "« nas-syncd sync --inherited » vérifie ces documents sur le NAS."
+        "« nas-syncd sync --inherited » vérifie ces documents sur le NAS."
     ),
     "doctor.uploads.hung": (
         "Vérifiez le disque ou le serveur qui porte ce dossier. Rien n’est perdu."
     ),
     "doctor.uploads.missing": "Vérifiez UPLOAD_DIR, et que son disque ou son partage est monté.",
     "doctor.uploads.denied": (
-        "Donnez à {user} le droit de le lire : un groupe commun avec l’application, puis "
-        "chmod g+rX '{path}' ; regardez aussi les dossiers au-dessus."
+        "Donnez à {user} le droit de le lire : un groupe commun avec l’application, puis "
+        "chmod g+rX '{path}' ; regardez aussi les dossiers au-dessus."
     ),
-    "doctor.uploads.error": "Vérifiez UPLOAD_DIR : le dossier doit exister et être lisible.",
+    "doctor.uploads.error": "Vérifiez UPLOAD_DIR : le dossier doit exister et être lisible.",
     "doctor.uploads.remote_native": "NAS_SYNCD_WATCH=poll, ou auto.",
     "doctor.uploads.slow": (
-        "Rien n’est perdu : la base annonce les nouveaux documents. Vérifiez le disque ; "
+        "Rien n’est perdu : la base annonce les nouveaux documents. Vérifiez le disque ; "
         "un NAS_SYNCD_SCAN_SECONDS plus grand le ménage."
     ),
     "doctor.uploads.unreadable": (
-        "Que l’application écrive des fichiers lisibles par {user} : un groupe commun et umask 027."
+        "Que l’application écrive des fichiers lisibles par {user} : un groupe commun et umask 027."
     ),
     "doctor.uploads.closed_folders": (
-        "Que l’application crée des dossiers lisibles par {user} : un groupe commun et umask 027."
+        "Que l’application crée des dossiers lisibles par {user} : un groupe commun et umask 027."
     ),
-    "doctor.uploads.no_events": "NAS_SYNCD_WATCH=poll : le dossier est alors parcouru.",
+    "doctor.uploads.no_events": "NAS_SYNCD_WATCH=poll : le dossier est alors parcouru.",
     "doctor.uploads.probe_failed": "NAS_SYNCD_WATCH=poll se passe d’événements.",
     "doctor.watching.instances": (
         "sudo sysctl fs.inotify.max_user_instances={wanted}, ou NAS_SYNCD_WATCH=poll. "
@@ -444,7 +454,7 @@ REMEDIES: dict[str, str] = {
         "NAS_SYNCD_WATCH=poll. Rien n’est perdu entre-temps, le dossier est parcouru."
     ),
     "doctor.mount.unpaired_local": (
-        "Montez-y le partage. Seulement si un disque local est voulu : « nas-syncd adopt »."
+        "Montez-y le partage. Seulement si un disque local est voulu : « nas-syncd adopt »."
     ),
     "doctor.mount.option.nostrictsync": _REMOUNT,
     "doctor.mount.option.cifs_hard": (
@@ -466,10 +476,10 @@ REMEDIES: dict[str, str] = {
     "doctor.mount.option.nfs_nocto": _REMOUNT,
     "doctor.mount.no_propagation": (
         "Dans le fichier compose, prenez la forme longue du volume avec bind: propagation: rslave "
-        "et create_host_path: false (docs/docker.md) ; puis recréez le conteneur."
+        "et create_host_path: false (docs/docker.md) ; puis recréez le conteneur."
     ),
     "doctor.mount.full": (
-        "Libérez de l’espace sur le NAS, aussi dans sa corbeille et ses instantanés ; "
+        "Libérez de l’espace sur le NAS, aussi dans sa corbeille et ses instantanés ; "
         "la copie reprend ensuite d’elle-même."
     ),
     "doctor.mount.little": (
@@ -477,19 +487,19 @@ REMEDIES: dict[str, str] = {
         "instantanés du NAS."
     ),
     "doctor.mount.slow": (
-        "Un NAS en veille prend son temps : réessayez. S’il reste lent, regardez le réseau et la "
+        "Un NAS en veille prend son temps : réessayez. S’il reste lent, regardez le réseau et la "
         "charge du NAS."
     ),
     "doctor.mount.other_bytes": (
-        "Ne vous fiez pas à ce NAS : vérifiez ses disques (SMART, scrub), sa mémoire et le réseau. "
+        "Ne vous fiez pas à ce NAS : vérifiez ses disques (SMART, scrub), sa mémoire et le réseau. "
         "Rien n’est marqué tant que cela dure."
     ),
     "doctor.daemon.forbidden": (
         "sudo nas-syncd doctor, ou devenez membre du groupe du service (docs/linux.md)."
     ),
-    "doctor.daemon.not_running": "Démarrez le service, ou « nas-syncd run ».",
+    "doctor.daemon.not_running": "Démarrez le service, ou « nas-syncd run ».",
     "doctor.daemon.silent": (
-        "Attendez une minute s’il vient de démarrer. Sinon, redémarrez-le : « nas-syncd logs » dit "
+        "Attendez une minute s’il vient de démarrer. Sinon, redémarrez-le : « nas-syncd logs » dit "
         "ce qu’il a fait en dernier. Une ancienne version est à redémarrer après une mise à jour."
     ),
     "doctor.daemon.other_version": (
@@ -497,24 +507,24 @@ REMEDIES: dict[str, str] = {
     ),
     "doctor.daemon.other_settings": (
         "Redémarrez le service si les réglages ont changé, ou donnez au docteur les réglages du "
-        "démon : --env-file FICHIER."
+        "démon : --env-file FICHIER."
     ),
     "doctor.daemon.port_taken": (
-        "Arrêtez l’autre programme, ou choisissez un autre NAS_SYNCD_API_PORT : "
+        "Arrêtez l’autre programme, ou choisissez un autre NAS_SYNCD_API_PORT : "
         "ss -ltnp 'sport = :{port}' le nomme."
     ),
     "doctor.daemon.api_silent": (
         "Si c’est nas-syncd, redémarrez le service. ss -ltnp 'sport = :{port}' nomme le programme."
     ),
-    "doctor.daemon.no_api": "« nas-syncd logs --level warning » dit pourquoi (api.unavailable).",
+    "doctor.daemon.no_api": "« nas-syncd logs --level warning » dit pourquoi (api.unavailable).",
     "doctor.service.not_installed": (
-        "« nas-syncd service install » : sinon, personne ne le démarre après un redémarrage."
+        "« nas-syncd service install » : sinon, personne ne le démarre après un redémarrage."
     ),
     "doctor.service.not_running": (
-        "« nas-syncd service status » et « nas-syncd logs » disent pourquoi."
+        "« nas-syncd service status » et « nas-syncd logs » disent pourquoi."
     ),
     "doctor.clock.absurd": (
-        "Mettez l’horloge à l’heure (sudo timedatectl set-ntp true) : "
+        "Mettez l’horloge à l’heure (sudo timedatectl set-ntp true) : "
         "les dates et les âges en dépendent."
     ),
     "doctor.clock.zone": "Corrigez la variable TZ, ou installez le paquet tzdata.",
