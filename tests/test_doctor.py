@@ -57,7 +57,7 @@ def test_a_healthy_set_up_is_all_ok_and_nothing_is_disturbed(stage: Stage):
     stage.add("a.pdf", b"a" * 5000)
     with RunningDaemon(stage) as daemon:
         daemon.wait_for("api.ready")
-        stage.wait_marked(1)
+        daemon.wait_for("document.synced")
         before = _traces(stage)
         both = diagnose(stage)
         assert _traces(stage) == before
@@ -883,7 +883,7 @@ def test_a_terminal_gets_a_picture_and_a_closing_sentence(stage: Stage):
     assert "✗ ERREUR" in shown
     assert "→ " in shown
     assert "\x1b[" in shown
-    assert "Une chose ne va pas : son remède est indiqué dessous." in shown
+    assert "Une chose ne va pas\u00a0: son remède est indiqué dessous." in shown
     code, plain = on_a_terminal(stage, "doctor", COLUMNS="80", NO_COLOR="1")
     assert code == 1
     assert "WRONG" in plain
