@@ -26,6 +26,7 @@ import sqlalchemy as sa
 
 from nas_syncd import doctor as package
 from nas_syncd.doctor import Finding, Patient, clock, mount, options, service
+from nas_syncd.doctor import daemon as daemon_room
 from nas_syncd.doctor.examination import Room, Visit
 from nas_syncd.doctor.findings import Level, Notes
 from nas_syncd.documents import TableNames
@@ -137,7 +138,10 @@ def test_without_settings_it_says_which_are_needed(stage: Stage):
 def test_a_settings_file_that_is_not_there_is_a_finding(stage: Stage):
     both = diagnose(stage, env_file=stage.root / "nowhere.env")
     assert both.en.code == 1
-    both.names("settings.values", "wrong", fr=["nowhere.env"], en=["nowhere.env"])
+    both.names(
+        "settings.values", "wrong", fr=["nowhere.env", "sudo -u"], en=["nowhere.env", "sudo -u"]
+    )
+    assert "settings.required" not in both.en.of("wrong")  # they may well stand in it
 
 
 def test_a_settings_file_with_a_password_that_everybody_can_read(stage: Stage):
@@ -634,9 +638,11 @@ def test_the_state_directory_is_not_the_users_to_write(stage: Stage):
 def test_a_doctor_called_by_another_user_than_the_daemons_says_so(stage: Stage):
     parts.need_root()
     paired(stage)
-    os.chown(stage.state, STRANGER, STRANGER)
+    for path in (stage.state, *stage.state.iterdir()):
+        os.chown(path, STRANGER, STRANGER)
     both = diagnose(stage)
     both.names("state.folder", "warning", fr=["sudo -u"], en=["sudo -u", str(STRANGER)])
+    assert {path.stat().st_uid for path in stage.state.iterdir()} == {STRANGER}
 
 
 @pytest.mark.lab
@@ -646,6 +652,39 @@ def test_a_state_directory_that_a_restart_forgets(stage: Stage, tmpfs_mount):
     both = diagnose(stage)
     both.names("state.file_system", "warning", fr=["en mémoire"], en=["in memory", "STATE_DIR"])
     both.names("state.space", "warning", fr=["Peu d’espace"], en=["Little space"])
+
+
+@pytest.mark.lab
+@pytest.mark.root
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_state_directory_on_a_dead_network_share_hangs_nobody(
+    stage: Stage, fault_fs, linked: bool
+):
+    share = fault_fs(subtype="sshfs")
+    (share.source / "state").mkdir()
+    stage.settings["NAS_SYNCD_STATE_DIR"] = share.path / "state"
+    if linked:
+        stage.state.symlink_to(share.path / "state")
+        stage.settings["NAS_SYNCD_STATE_DIR"] = stage.state
+    share.hang()
+    both = diagnose(stage, within=20)
+    both.names(
+        "state.file_system", "wrong", fr=["partage réseau", "fuse.sshfs"], en=["network share"]
+    )
+    assert {"state.journal", "daemon.running"} <= set(both.en.of("skipped"))
+
+
+@pytest.mark.lab
+@pytest.mark.root
+def test_an_sqlite_file_on_a_network_share_and_on_a_dead_one(stage: Stage, fault_fs):
+    share = fault_fs(subtype="sshfs")
+    stage.database.rename(share.source / "app.db")
+    stage.settings["DATABASE_URL"] = f"sqlite:///{share.path}/app.db"
+    both = diagnose(stage)
+    both.names("database.file", "warning", fr=["partage réseau"], en=["network share", "locks"])
+    share.hang()
+    both = diagnose(stage, within=30)
+    both.names("database.file", "wrong", fr=["ne répond pas"], en=["does not answer"])
 
 
 def test_a_daemon_that_does_not_answer(stage: Stage):
@@ -670,6 +709,44 @@ def test_a_daemon_with_other_folders(stage: Stage, tmp_path: Path):
     both.names(
         "daemon.running", "warning", fr=["autres dossiers"], en=["other folders", "--env-file"]
     )
+
+
+@pytest.mark.root
+def test_a_daemon_whose_socket_is_not_ours(stage: Stage):
+    paired(stage)
+    with RunningDaemon(stage) as daemon:
+        daemon.wait_for("api.ready")
+        os.chown(stage.state / "daemon.sock", STRANGER, STRANGER)
+        both = diagnose(stage, before=unprivileged())
+        assert daemon.stop() == 0
+    both.names("daemon.running", "warning", fr=["socket", "groupe"], en=["socket", "group"])
+
+
+def test_a_daemon_of_another_version_is_to_be_restarted():
+    notes = Notes("en")
+    found = {"pid": 42, "version": "0.0.1", "mount": {}, "uploads": {}}
+    daemon_room.look(Patient("en", None, ask_daemon=lambda: found), notes)
+    (one,) = notes.found
+    assert (one.check, str(one.level)) == ("daemon.running", "warning")
+    assert "The daemon is 0.0.1" in one.text
+    assert "Restart the service" in (one.remedy or "")
+
+
+@pytest.mark.lab
+@pytest.mark.root
+def test_no_second_child_is_sent_into_a_mount_in_which_the_daemons_hangs(tmp_path: Path, fault_fs):
+    fs = fault_fs()
+    stage = paired(Stage(tmp_path / "stage", fs.path, NAS_SYNCD_NAS_TIMEOUT_SECONDS="1"))
+    fs.hang()
+    stage.add("a.pdf", b"a")
+    with RunningDaemon(stage) as daemon:
+        daemon.wait_for("mount.changed", state="hung")
+        before = len(fs.log())
+        both = diagnose(stage, within=20)
+        assert len(fs.log()) == before
+        fs.clear()
+        assert daemon.stop() == 0
+    both.names("mount.identity", "wrong", fr=["ne répond pas"], en=["does not answer"])
 
 
 def test_another_program_has_the_port(stage: Stage):

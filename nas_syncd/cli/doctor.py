@@ -40,6 +40,7 @@ def see_doctor(call: Call, probe_seconds: int | None = None) -> int:
 
     patient = _patient(call, probe_seconds)
     if call.as_json:
+        patient.tell = lambda code: call.complain(call.text(code))
         return _as_json(call, examine(patient))
     levels: Counter[str] = Counter()
     if screen.on_terminal():

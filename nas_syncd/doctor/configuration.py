@@ -21,7 +21,8 @@ def look(patient: Patient, notes: Notes) -> None:
     settings = patient.settings
     if settings is None:
         return
-    _required(settings, notes)
+    if not any(error.params.get("problem") in FILE_TROUBLES for error in patient.refused):
+        _required(settings, notes)
     file = settings.source_file
     if not any(finding.level is Level.WRONG for finding in notes.found):
         given = [name for name in type(settings).model_fields if settings.origin(name) != "default"]
@@ -36,7 +37,10 @@ def look(patient: Patient, notes: Notes) -> None:
 def _refused(error: ConfigurationError, notes: Notes) -> None:
     """One finding for each value that is refused: its own line says what is allowed."""
     params = {name: value for name, value in error.params.items() if name != "detail"}
-    notes.wrong("settings.values", "settings.refused", detail=error.detail, **params)
+    code = "settings.refused"
+    if params.pop("problem", None) in FILE_TROUBLES:
+        code = "settings.file"
+    notes.wrong("settings.values", code, detail=error.detail, **params)
 
 
 def _required(settings: Settings, notes: Notes) -> None:

@@ -152,7 +152,7 @@ def _how(patient: Patient, settings: Settings, mount: MountPoint | None, notes: 
     facts = {**_described(mount), "options": ",".join(dict.fromkeys(mount.options))}
     for level, code, option in bad:
         notes.told(OPTIONS, level, f"doctor.mount.option.{code}", {**facts, "option": option})
-    if not bad and mount.network:
+    if not bad and mount.network and mount.options:  # macOS tells none
         notes.ok(OPTIONS, "mount.options", **facts)
     if patient.in_container and mount.path != "/":
         judge_propagation(_mountinfo(), mount, settings.nas_path, notes)

@@ -74,6 +74,7 @@ TEXTS: dict[str, str] = {
     "doctor.settings.source": "{path} ({count} set, environment included)",
     "doctor.settings.environment": "No settings file; {count} set in the environment",
     "doctor.settings.refused": "{detail}",
+    "doctor.settings.file": "{detail}",
     "doctor.settings.required": "{name} is empty: {allowed}",
     "doctor.settings.rights": "Everybody on this computer can read {names} in {path} ({mode})",
     "doctor.settings.rights_ok": "Rights of the settings file: {mode}",
@@ -272,6 +273,10 @@ REMEDIES: dict[str, str] = {
     ),
     "doctor.interpreter.lacks_notify": "{executable} -m pip install 'nas-syncd[notify]'.",
     "doctor.settings.refused": "Correct it[[ in {path}]]; the daemon does not start with it.",
+    "doctor.settings.file": (
+        "Check its name, or call the doctor as a user who may read it "
+        "(sudo -u NAME nas-syncd doctor)."
+    ),
     "doctor.settings.required": "Set {name}; config.example.env explains it.",
     "doctor.settings.rights": "chmod o= '{path}', and chown it to the daemon’s user.",
     "doctor.settings.files": (

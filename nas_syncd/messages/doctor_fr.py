@@ -83,6 +83,7 @@ TEXTS: dict[str, str] = {
     "doctor.settings.source": "{path} ({count} réglés, environnement compris)",
     "doctor.settings.environment": "Pas de fichier de réglages ; {count} dans l’environnement",
     "doctor.settings.refused": "{detail}",
+    "doctor.settings.file": "{detail}",
     "doctor.settings.required": "{name} est vide : {allowed}",
     "doctor.settings.rights": (
         "Tout le monde sur cette machine peut lire {names} dans {path} ({mode})"
@@ -319,6 +320,10 @@ REMEDIES: dict[str, str] = {
     "doctor.interpreter.lacks_notify": "{executable} -m pip install 'nas-syncd[notify]'.",
     "doctor.settings.refused": (
         "Corrigez-le[[ dans {path}]] ; le démon ne démarre pas avec cette valeur."
+    ),
+    "doctor.settings.file": (
+        "Vérifiez son nom, ou appelez le docteur sous un utilisateur qui peut le lire "
+        "(sudo -u NOM nas-syncd doctor)."
     ),
     "doctor.settings.required": "Réglez {name} ; config.example.env l’explique.",
     "doctor.settings.rights": "chmod o= '{path}', et chown à l’utilisateur du démon.",

@@ -70,7 +70,8 @@ def load_what_can_be(
     Return the settings with the default in the place of each value that is refused, and one
     error for each of those; for who tells all that is wrong at once. Never raises.
 
-    None instead of settings: not even the defaults can be used.
+    None instead of settings: not even the defaults can be used. The parameter ``problem`` of an
+    error is the key of its text, where it is not about the value of a known setting.
     """
     environ = os.environ if environ is None else environ
     refused: list[NotAllowedError] = []
@@ -78,7 +79,7 @@ def load_what_can_be(
     raw: dict[str, Any] = dict(given.values)
     origins = dict(given.origins)
     language = language_of(raw.get("language") or environ.get(env_name("language")))
-    errors = [_error(one.key, language, one.params) for one in refused]
+    errors = [_error(one.key, language, {**one.params, "problem": one.key}) for one in refused]
     if "state_dir" not in raw:
         raw["state_dir"], origins["state_dir"] = default_state_dir(environ)
     fields = {env_name(field): field for field in Settings.model_fields}
