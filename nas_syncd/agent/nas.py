@@ -242,8 +242,9 @@ class NasRole:
         try:
             step("nas")
             fd = self.calls.open(name, flags, 0o666, dir_fd=folder.fd)
-            ahead = self.calls.fstat(folder.fd).st_mtime - time.time()
             try:
+                # As the server made it, before we write: a folder's time may be of a cache [tried].
+                ahead = self.calls.fstat(fd).st_mtime - time.time()
                 self.calls.write(fd, memoryview(data))
                 step("nas")
                 self.calls.fsync(fd)

@@ -29,6 +29,8 @@ from nas_syncd.messages import (
     demo_fr,
     doctor_en,
     doctor_fr,
+    doctor_remedies_en,
+    doctor_remedies_fr,
     en,
     fr,
 )
@@ -75,8 +77,8 @@ REMEDIES: dict[str, dict[str, str]] = {
 }
 TEXTS["fr"] |= doctor_fr.TEXTS
 TEXTS["en"] |= doctor_en.TEXTS
-REMEDIES["fr"] |= doctor_fr.REMEDIES
-REMEDIES["en"] |= doctor_en.REMEDIES
+REMEDIES["fr"] |= doctor_remedies_fr.REMEDIES
+REMEDIES["en"] |= doctor_remedies_en.REMEDIES
 LANGUAGES: tuple[str, ...] = tuple(TEXTS)
 
 _OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
