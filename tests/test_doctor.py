@@ -812,7 +812,7 @@ def test_a_private_mount_in_a_container_is_found(tags, level):
 
 @pytest.mark.parametrize(
     ("ahead", "level", "words"),
-    [(0.2, "ok", "to 0.2 s"), (7200.0, "warning", "2 h ahead"), (-90.0, "warning", "behind")],
+    [(0.2, "ok", "within 1 s"), (7200.0, "warning", "2 h ahead"), (-90.0, "warning", "behind")],
 )
 def test_a_database_server_with_another_time_is_noticed(ahead, level, words):
     patient = Patient("en", None)

@@ -19,7 +19,7 @@ from nas_syncd.messages import language_of
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from nas_syncd.doctor import Finding, Patient
+    from nas_syncd.doctor import Finding, Patient, ServiceState
     from nas_syncd.settings import Settings
 
 Rooms = Iterable[tuple[str, "list[Finding]"]]
@@ -71,9 +71,9 @@ def _patient(call: Call, probe_seconds: int | None) -> Patient:
     )
 
 
-def _service() -> None:
-    """Return how the service manager sees us."""
-    return  # wiring: from nas_syncd.install import service_state; return service_state()
+def _service() -> ServiceState | None:
+    """Return how the service manager sees us; None: nobody can say."""
+    return None
 
 
 def _daemon(settings: Settings | None, language: str) -> dict[str, Any] | None:

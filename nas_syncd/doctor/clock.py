@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import datetime as dt
+import math
 import struct
 import sys
 import time
@@ -77,8 +78,9 @@ def _compare(ahead: Future[float | None], check: str, limit: float, notes: Notes
     seconds = learned(ahead, OTHERS_SECONDS)
     if seconds is None:
         return
-    facts = {"seconds": round(abs(seconds), 3), "ahead_seconds": round(seconds, 3)}
+    exact = round(seconds, 3)
     if abs(seconds) <= limit:
-        notes.ok(check, check, **facts)
+        notes.ok(check, check, seconds=max(1, math.ceil(abs(seconds))), ahead_seconds=exact)
     else:
-        notes.warning(check, f"{check}_{'ahead' if seconds > 0 else 'behind'}", **facts)
+        code = f"{check}_ahead" if seconds > 0 else f"{check}_behind"
+        notes.warning(check, code, seconds=round(abs(seconds)), ahead_seconds=exact)

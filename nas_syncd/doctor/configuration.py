@@ -82,10 +82,7 @@ def _is_secret(settings: Settings, name: str) -> bool:
 
 def _others(used: Path, notes: Notes) -> None:
     """Only the first file is read; a second one is often the one that was meant."""
-    ignored = []
-    for path in candidates():
-        if os.path.isfile(path) and not os.path.samefile(path, used):
-            ignored.append(os.path.abspath(path))
-    if ignored:
-        others = list(dict.fromkeys(ignored))
+    there = [os.path.realpath(path) for path in candidates() if os.path.isfile(path)]
+    others = [path for path in dict.fromkeys(there) if path != os.path.realpath(used)]
+    if others:
         notes.warning("settings.files", "settings.files", path=str(used), others=others)

@@ -91,7 +91,11 @@ def _reach(patient: Patient, checkup: Checkup, notes: Notes) -> bool:
         notes.wrong(REACH, "database.driver", detail=error.detail)
         return False
     took = time.monotonic() - began
-    facts = {"url": url, "milliseconds": round(trip * 1000, 1), "connect_seconds": round(took, 3)}
+    facts = {
+        "url": url,
+        "milliseconds": max(0.1, round(trip * 1000, 1)),
+        "connect_seconds": round(took, 3),
+    }
     if trip > SLOW_SECONDS:
         notes.warning(REACH, "database.far", **facts)
     else:
@@ -137,7 +141,7 @@ def _table(checkup: Checkup, settings: Settings, notes: Notes) -> Shape | None:
             )
         else:
             notes.ok("database.columns", f"database.without_{name}", table=table, column=name)
-    notes.ok(TABLE, "database.table", table=table, columns=len(LOGICAL) - len(missing))
+    notes.ok(TABLE, "database.table", table=table, columns=len(shape.columns), known=len(LOGICAL))
     return shape
 
 

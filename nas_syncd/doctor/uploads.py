@@ -145,7 +145,7 @@ def _walk(settings: Settings, visit: Visit, notes: Notes) -> int | None:
     facts = {
         "files": walked["files"],
         "folders": walked["folders"],
-        "seconds": walked["seconds"],
+        "seconds": max(0.1, walked["seconds"]),
     }
     if refused:
         example = f"{path}/{refused[0]}"

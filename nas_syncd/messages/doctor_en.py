@@ -116,7 +116,7 @@ TEXTS: dict[str, str] = {
     "doctor.database.no_table": "There is no table {table}[[ (perhaps: {similar})]]",
     "doctor.database.columns_missing": "The table {table} lacks: {missing}",
     "doctor.database.unfit": "The table {table} does not fit[[: {detail}]]",
-    "doctor.database.table": "Table {table}, {columns} of our columns",
+    "doctor.database.table": "Table {table}, {columns} of the {known} columns that we know",
     "doctor.database.without_original_name": (
         "No column {column}: documents are called by their id only"
     ),
@@ -247,10 +247,10 @@ TEXTS: dict[str, str] = {
     "doctor.clock.zone": "There is no time zone {zone} here: UTC is used",
     "doctor.clock.synchronised": "Kept right by the network",
     "doctor.clock.unsynchronised": "Nobody keeps this computer’s clock right",
-    "doctor.clock.database": "The same on the database server, to {seconds}",
+    "doctor.clock.database": "The same on the database server, within {seconds}",
     "doctor.clock.database_ahead": "The database server’s clock is {seconds} ahead of ours",
     "doctor.clock.database_behind": "The database server’s clock is {seconds} behind ours",
-    "doctor.clock.nas": "The same on the NAS, to {seconds}",
+    "doctor.clock.nas": "The same on the NAS, within {seconds}",
     "doctor.clock.nas_ahead": "The NAS’s clock is {seconds} ahead of ours",
     "doctor.clock.nas_behind": "The NAS’s clock is {seconds} behind ours",
 }

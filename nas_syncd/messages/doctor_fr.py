@@ -131,7 +131,7 @@ TEXTS: dict[str, str] = {
     "doctor.database.no_table": "Il n’y a pas de table {table}[[ (peut-être : {similar})]]",
     "doctor.database.columns_missing": "Il manque à la table {table} : {missing}",
     "doctor.database.unfit": "La table {table} ne convient pas[[ : {detail}]]",
-    "doctor.database.table": "Table {table}, {columns} de nos colonnes",
+    "doctor.database.table": "Table {table}, {columns} des {known} colonnes que nous connaissons",
     "doctor.database.without_original_name": (
         "Pas de colonne {column} : les documents sont nommés par leur seul identifiant"
     ),
@@ -223,10 +223,10 @@ TEXTS: dict[str, str] = {
         "C’est bien notre NAS, associé comme disque local ({file_system}) : {path}"
     ),
     "doctor.mount.unpaired": (
-        "La marque d’un NAS est là, {source} ({file_system}) ; il devient le nôtre au démarrage"
+        "Le repère d’un NAS est là, {source} ({file_system}) ; il devient le nôtre au démarrage"
     ),
     "doctor.mount.unpaired_local": (
-        "La marque d’un NAS est là, mais {path} est un disque local ({file_system})"
+        "Le repère d’un NAS est là, mais {path} est un disque local ({file_system})"
     ),
     "doctor.mount.options": "Options de montage comme il faut ({file_system})",
     "doctor.mount.option.nostrictsync": (
@@ -260,8 +260,8 @@ TEXTS: dict[str, str] = {
     ),
     "doctor.mount.little": "Le NAS est presque plein : {free} libres sur {total_bytes}",
     "doctor.mount.space": "{free} libres sur {total_bytes}",
-    "doctor.mount.slow": "Écrit, vidé et relu, mais lentement : {milliseconds} ms",
-    "doctor.mount.write": "Écrit, vidé et relu en {milliseconds} ms",
+    "doctor.mount.slow": "Écrit jusqu’au disque et relu, mais lentement : {milliseconds} ms",
+    "doctor.mount.write": "Écrit jusqu’au disque et relu en {milliseconds} ms",
     "doctor.mount.rename": "Un renommage ne remplace jamais un fichier (RENAME_NOREPLACE)",
     "doctor.mount.claims": (
         "Pas de renommage exclusif partout : les noms sont d’abord réservés par un fichier"
