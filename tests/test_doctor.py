@@ -617,6 +617,28 @@ def test_a_damaged_journal(stage: Stage):
     )
 
 
+@pytest.mark.root
+def test_a_journal_that_is_refused_or_in_use_is_not_to_be_put_away(stage: Stage):
+    paired(stage)
+    path = stage.state / "journal.sqlite3"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as journal:
+        journal.execute("PRAGMA locking_mode=EXCLUSIVE")
+        journal.execute("BEGIN EXCLUSIVE")
+        both = diagnose(stage)
+    details = both.names("state.journal", "warning", fr=["verrouillé"], en=["locked", "again"])
+    assert details["code"] == "doctor.state.journal_in_use"
+    os.chown(path, STRANGER, STRANGER)
+    path.chmod(0o600)
+    both = diagnose(stage, before=unprivileged())
+    both.names("state.journal", "wrong", fr=["N’y supprimez rien"], en=["is to be deleted"])
+
+
+def test_a_journal_that_was_only_just_begun_is_none(stage: Stage):
+    stage.state.mkdir(mode=0o700)
+    (stage.state / "journal.sqlite3").touch(mode=0o600)
+    assert "No journal yet" in diagnose(stage).en.find("state.journal", "ok")["text"]
+
+
 def test_the_state_directory_is_a_file(stage: Stage):
     stage.state.write_text("no folder")
     both = diagnose(stage)

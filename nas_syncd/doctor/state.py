@@ -123,7 +123,10 @@ def _journal(patient: Patient, folder: Path, notes: Notes) -> None:
         memory = reading.remembered(folder)
         damage = reading.quick_check(folder, CHECK_SECONDS)
     except JournalError as error:
-        notes.wrong(JOURNAL, "state.journal_broken", path=str(path), detail=error.detail)
+        _unread(path, error, notes)
+        return
+    if memory is None:
+        notes.ok(JOURNAL, "state.no_journal")
         return
     size = path.stat().st_size
     if memory.is_newer:
@@ -135,3 +138,14 @@ def _journal(patient: Patient, folder: Path, notes: Notes) -> None:
     patient.memory.set_result(memory)
     code = "state.journal" if damage is not None else "state.journal_unchecked"
     notes.ok(JOURNAL, code, path=str(path), size=size, seconds=CHECK_SECONDS)
+
+
+def _unread(path: Path, error: JournalError, notes: Notes) -> None:
+    """Only a file that is no good is to be put away."""
+    facts = {"path": str(path), "detail": error.detail}
+    if reading.is_in_use(error):
+        notes.warning(JOURNAL, "state.journal_in_use", **facts)
+    elif reading.is_damaged(error):
+        notes.wrong(JOURNAL, "state.journal_broken", **facts)
+    else:
+        notes.wrong(JOURNAL, "state.journal_refused", user=user_name(), **facts)

@@ -5,7 +5,8 @@ Every system call on it is made by a child; a folder that hangs holds nobody up.
 
 from __future__ import annotations
 
-import time
+import contextlib
+import threading
 from concurrent.futures import Future
 from typing import Any
 
@@ -37,6 +38,9 @@ class Visit:
         self.events: list[str] = []
         """Paths that an event told of."""
         self.fallback: Message | None = None
+        """Why there are no events."""
+        self.news = threading.Event()
+        """Set with the first event, or when it is clear that there will be none."""
         self.agent = Agent(
             "uploads",
             side="uploads",
@@ -49,14 +53,17 @@ class Visit:
     def _hear(self, message: Message) -> None:
         if message["event"] == "fallback":
             self.fallback = message
+            self.news.set()
         if message["event"] != "seen":
             return
         if message["by"] == "scan":
-            self.agent.ask("ack", scan=message["scan"])
+            with contextlib.suppress(RuntimeError):  # closed meanwhile
+                self.agent.ask("ack", scan=message["scan"])
             files = [entry[0] for entry in message["entries"] if entry[1] == "file"]
             self.files += files[: max(0, PEEKED_FILES - len(self.files))]
         else:
             self.events += [entry[0] for entry in message["entries"]]
+            self.news.set()
 
     def ask(self, op: str, seconds: float, **args: Any) -> Message:
         """
@@ -164,11 +171,8 @@ def _probe(patient: Patient, settings: Settings, notes: Notes) -> None:
     visit = Visit(settings.upload_dir, patient.seconds, watch="native")
     try:
         visit.ask("scan", WALK_SECONDS)
-        visit.files.clear()
         patient.tell("doctor.probe")
-        give_up = time.monotonic() + seconds
-        while time.monotonic() < give_up and not visit.events and visit.fallback is None:
-            time.sleep(0.2)
+        visit.news.wait(seconds)
         arrived = visit.ask("scan", WALK_SECONDS)["news"]
     except (SyncError, TimeoutError) as error:
         notes.warning(EVENTS, "uploads.probe_failed", detail=str(error) or None)

@@ -49,17 +49,19 @@ def exists(folder: Path) -> bool:
     return (folder / FILE_NAME).is_file()
 
 
-def remembered(folder: Path) -> Memory:
+def remembered(folder: Path) -> Memory | None:
     """
-    Return what the journal in *folder* remembers.
+    Return what the journal in *folder* remembers; None: it was only just begun, and is empty.
 
     Raises:
         JournalError: It cannot be opened or read.
     """
     with _reading(folder) as db:
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if version == 0:
+            return None
         meta = {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM meta")}
         first = db.execute("SELECT at FROM history ORDER BY seq LIMIT 1").fetchone()
-        version = int(db.execute("PRAGMA user_version").fetchone()[0])
         identity, live = meta.get("identity"), meta.get("live")
         return Memory(
             folder=folder,
@@ -69,6 +71,21 @@ def remembered(folder: Path) -> Memory:
             first_at=parse_time(first[0]) if first else None,
             live=live if isinstance(live, dict) else None,
         )
+
+
+def is_damaged(error: JournalError) -> bool:
+    """Whether *error* says that the file itself is no good; it may also be refused, or in use."""
+    cause = error.__cause__
+    if not isinstance(cause, sqlite3.Error):
+        return not isinstance(cause, OSError)
+    damage = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+    return (getattr(cause, "sqlite_errorcode", 0) & 0xFF) in damage
+
+
+def is_in_use(error: JournalError) -> bool:
+    """Whether somebody keeps it locked at the moment."""
+    code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def entries(folder: Path, scope: Scope, ids: Collection[str]) -> dict[str, Entry]:

@@ -100,6 +100,8 @@ TEXTS: dict[str, str] = {
     "doctor.state.journal": "Journal sound, {size}",
     "doctor.state.journal_unchecked": "Journal readable, {size}; too large to check in {seconds}",
     "doctor.state.journal_broken": "The journal cannot be used[[: {detail}]] ({path})",
+    "doctor.state.journal_refused": "{user} cannot open the journal[[: {detail}]] ({path})",
+    "doctor.state.journal_in_use": "Somebody keeps the journal locked[[: {detail}]] ({path})",
     "doctor.state.journal_newer": "The journal is of a later nas-syncd (version {number})",
     # -- database
     "doctor.database.driver": "{detail}",

@@ -115,6 +115,8 @@ TEXTS: dict[str, str] = {
         "Journal lisible, {size} ; trop gros pour être vérifié en {seconds}"
     ),
     "doctor.state.journal_broken": "Le journal est inutilisable[[ : {detail}]] ({path})",
+    "doctor.state.journal_refused": "{user} ne peut pas ouvrir le journal[[ : {detail}]] ({path})",
+    "doctor.state.journal_in_use": "Quelqu’un tient le journal verrouillé[[ : {detail}]] ({path})",
     "doctor.state.journal_newer": "Le journal vient d’un nas-syncd plus récent (version {number})",
     # -- la base
     "doctor.database.driver": "{detail}",

@@ -51,6 +51,14 @@ REMEDIES: dict[str, str] = {
         "Stop the daemon and move the journal's files out of the state directory (keep them). "
         "Then start, and “nas-syncd sync --inherited” proves all marks anew. Check the disk."
     ),
+    "doctor.state.journal_refused": (
+        "Check the owner and the rights of the files in the state directory, and the disk's free "
+        "space. Nothing in it is to be deleted."
+    ),
+    "doctor.state.journal_in_use": (
+        "Call the doctor again. If it stays so, look for a backup or another program that has it "
+        "open (fuser '{path}')."
+    ),
     "doctor.state.journal_newer": "Install the nas-syncd that wrote it, or a later one.",
     "doctor.database.driver": "Correct DATABASE_URL, or install what it says.",
     "doctor.database.file_hangs": "Check the disk or the server that holds this folder.",

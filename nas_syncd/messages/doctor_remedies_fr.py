@@ -59,6 +59,14 @@ REMEDIES: dict[str, str] = {
         "Puis démarrez : « nas-syncd sync --inherited » prouve de nouveau toutes les marques. "
         "Vérifiez le disque."
     ),
+    "doctor.state.journal_refused": (
+        "Vérifiez le propriétaire et les droits des fichiers du dossier d’état, et l’espace libre "
+        "du disque. N’y supprimez rien."
+    ),
+    "doctor.state.journal_in_use": (
+        "Rappelez le docteur. Si cela dure, cherchez une sauvegarde ou un autre programme qui le "
+        "tient ouvert (fuser '{path}')."
+    ),
     "doctor.state.journal_newer": "Installez le nas-syncd qui l’a écrit, ou un plus récent.",
     "doctor.database.driver": "Corrigez DATABASE_URL, ou installez ce qui est indiqué.",
     "doctor.database.file_hangs": "Vérifiez le disque ou le serveur qui porte ce dossier.",
