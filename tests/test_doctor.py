@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -41,6 +42,7 @@ from tests.stage import TABLE, RunningDaemon, Stage
 
 STRANGER = 54_321
 """A user who has nothing."""
+INTERRUPTED = 130
 SECRET = "s3cr3t-pässword"
 
 
@@ -106,6 +108,22 @@ def test_before_the_first_start_nothing_is_made(stage: Stage):
     both.names(
         "daemon.running", "warning", fr=["Aucun démon", "nas-syncd run"], en=["No daemon", "run”"]
     )
+
+
+def test_an_interrupted_doctor_leaves_nothing_behind(stage: Stage):
+    paired(stage)
+    before = sorted(stage.state.iterdir())
+    command = [sys.executable, "-m", "nas_syncd", "doctor", "--env-file", str(stage.env_file)]
+    codes: list[int] = []
+    while INTERRUPTED not in codes and len(codes) < 20:
+        with subprocess.Popen(command, cwd=stage.root, stdout=subprocess.DEVNULL) as process:
+            while process.poll() is None:
+                if list(stage.state.glob("nas-syncd-doctor-*")):
+                    process.send_signal(signal.SIGINT)
+                    break
+            codes.append(process.wait(20))
+        assert sorted(stage.state.iterdir()) == before
+    assert codes[-1] == INTERRUPTED
 
 
 # -- settings ---------------------------------------------------------------------------------

@@ -77,14 +77,13 @@ def _canary(patient: Patient, notes: Notes) -> None:
     try:
         place = _place(patient)
         _tidy(place)
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+        # Also taken away when we are interrupted.
+        folder = tempfile.TemporaryDirectory(prefix=PREFIX, dir=place, ignore_cleanup_errors=True)
     except OSError as error:
         notes.warning(CANARY, "watching.no_place", detail=error.strerror)
         return
-    try:
-        heard, trouble = _hear(folder, patient.seconds)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with folder as path:
+        heard, trouble = _hear(Path(path), patient.seconds)
     if heard is not None:
         notes.ok(CANARY, "watching.canary", milliseconds=round(heard * 1000))
     else:
