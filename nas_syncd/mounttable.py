@@ -60,6 +60,18 @@ def parse_mountinfo(text: str) -> list[MountPoint]:
     return table
 
 
+def receives_mounts(text: str, mount_id: str) -> bool:
+    """Whether what is mounted elsewhere (on a container's host) shows below the mount *mount_id*.
+
+    That is so for ``shared`` and ``slave`` mounts; *text* is of the format of proc(5).
+    """
+    for line in text.split("\n"):
+        fields = line.partition(" - ")[0].split(" ")
+        if fields[0] == mount_id:
+            return any(field.startswith(("shared:", "master:")) for field in fields[6:])
+    return False
+
+
 def read_mount_table() -> list[MountPoint]:
     """Return the mount table, in the kernel's order. Empty when it cannot be had."""
     if sys.platform == "darwin":

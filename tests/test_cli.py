@@ -27,6 +27,7 @@ COMMANDS = [
     "sync",
     "explain",
     "logs",
+    "doctor",
     "service",
 ]
 

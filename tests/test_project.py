@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 LOCKS = ("runtime", "dev", "lowest")
 READMES = ("README.md", "README.fr.md")
 PAGES = [*READMES, "CONTRIBUTING.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*"))]
-PLANNED = {"doctor", "verify", "restore", "ledger"}
+PLANNED = {"verify", "restore", "ledger"}
 
 
 def packages(lock: str) -> dict[str, str]:

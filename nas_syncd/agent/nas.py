@@ -219,13 +219,22 @@ class NasRole:
         return facts
 
     def test(self, job: Job) -> Message:
-        """Write, flush, read back and remove a small file of our own."""
+        """Write, flush, read back and remove a small file of our own.
+
+        With ``renaming`` it is also told whether names are claimed before a rename, because the
+        mount has no exclusive one (or another installation's has none). ``ahead`` is by how many
+        seconds the NAS's clock is ahead of ours.
+        """
         with self.batch(job) as root:
             started = time.monotonic()
-            self._write_test(root.tree, job.step)
-            return {"seconds": time.monotonic() - started}
+            ahead = self._write_test(root.tree, job.step)
+            answer = {"seconds": time.monotonic() - started, "ahead": ahead}
+            if job.args.get("renaming"):
+                self._settle_renaming(root, f"{TEMP_FOLDER}/{self.installation}", job.step)
+                answer["claims"] = root.tree.claims
+            return answer
 
-    def _write_test(self, tree: Tree, step: Step) -> None:
+    def _write_test(self, tree: Tree, step: Step) -> float:
         folder = tree.folder(f"{TEMP_FOLDER}/{self.installation}", step, own=True)
         name = f".nas-syncd-{self._tag('test')}.part"
         data = os.urandom(PROBE_BYTES)
@@ -234,6 +243,8 @@ class NasRole:
             step("nas")
             fd = self.calls.open(name, flags, 0o666, dir_fd=folder.fd)
             try:
+                # As the server made it, before we write: a folder's time may be of a cache [tried].
+                ahead = self.calls.fstat(fd).st_mtime - time.time()
                 self.calls.write(fd, memoryview(data))
                 step("nas")
                 self.calls.fsync(fd)
@@ -249,6 +260,7 @@ class NasRole:
             raise nas_error(error, folder.path, own=True) from error
         if stored != data:
             raise VerifyError(f"{folder.path}: the NAS gives back other bytes", path=folder.path)
+        return ahead
 
     # -- pairing ----------------------------------------------------------------------------
 

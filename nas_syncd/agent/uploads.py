@@ -1,7 +1,8 @@
 """The child that looks after the upload folder: looks, scans, and hears of events.
 
 Requests: ``look`` (paths), ``check`` (is the folder there; is the watch in order), ``scan``,
-``ack`` (a batch of a scan was taken), ``root``. Unasked messages, by their ``event``:
+``ack`` (a batch of a scan was taken), ``root``, ``peek`` (may these files be opened).
+Unasked messages, by their ``event``:
 
 ``seen``
     Entries ``[path, kind, size, mtime_ns, inode, closed]``; ``by`` is ``event`` or ``scan``.
@@ -39,6 +40,7 @@ DEAF_SCANS = 3
 """So many scans in a row found what no event had announced, although others came."""
 NATIVE_RETRY_SECONDS = 300.0
 SUSPECTS = 1000
+_PEEK_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def main(options: Message) -> None:
@@ -75,6 +77,7 @@ class Uploads:
         child.handlers.update(
             {
                 "look": self._guarded(self.look),
+                "peek": self._guarded(self.peek),
                 "root": self._guarded(self.root),
                 "check": self._guarded(self.check),
                 "scan": self._guarded(self.scan),
@@ -100,6 +103,20 @@ class Uploads:
             return {"looks": [looker.look(path) for path in job.args["paths"]]}
         finally:
             looker.close()
+
+    def peek(self, job: Job, root: Root) -> Message:
+        """Return, in the order of the paths, the error's name that opening each one gives, or
+        nothing. Not a byte is read."""
+        errors = []
+        for path in job.args["paths"]:
+            job.step(SIDE)
+            try:
+                os.close(os.open(path, _PEEK_FLAGS, dir_fd=root.fd))
+            except OSError as error:
+                errors.append(errno.errorcode.get(error.errno or 0, "?"))
+            else:
+                errors.append("")
+        return {"errors": errors}
 
     def root(self, job: Job, root: Root) -> Message:
         job.step(SIDE)

@@ -305,6 +305,20 @@ def logs(
     return show_logs(call, Filter.of(document, level, since), follow=follow)
 
 
+@app.command(cls=Command)
+def doctor(
+    context: typer.Context,
+    probe_uploads: Annotated[
+        int | None, typer.Option("--probe-uploads", min=1, max=3600, metavar="SECONDS")
+    ] = None,
+    as_json: Json = False,
+    env_file: EnvFile = None,
+) -> int:
+    from nas_syncd.cli.doctor import see_doctor
+
+    return see_doctor(_call(context, env_file, as_json), probe_uploads)
+
+
 app.add_typer(
     service_commands(Commands, Command, _call),
     name="service",

@@ -66,7 +66,7 @@ def reach(call: Call, *needed: str) -> Reached:
             raise
         return Reached(None, _in_its_language(call, _systems(call, error)))
     if not (settings.nas_path or settings.database_url.get_secret_value()):
-        daemon, forbidden = _first(_system_sockets(), call.language)
+        daemon, forbidden = _first(system_sockets(), call.language)
         if daemon is not None:
             return Reached(None, _in_its_language(call, daemon))
         if forbidden is not None and needed:
@@ -88,7 +88,7 @@ def _of(call: Call, settings: Settings) -> Remote | None:
     """Return the daemon that works with *settings*, or with the same paths at least."""
     sockets = [settings.state_dir / SOCKET]
     if settings.source_file is not None and SYSTEM_SETTINGS in settings.source_file.parents:
-        sockets += _system_sockets()
+        sockets += system_sockets()
     daemon, forbidden = _first(sockets, call.language)
     if daemon is None:
         ours = os.access(settings.state_dir, os.W_OK | os.X_OK)
@@ -101,7 +101,7 @@ def _of(call: Call, settings: Settings) -> Remote | None:
 
 
 def _systems(call: Call, error: ConfigurationError) -> Remote:
-    daemon, forbidden = _first(_system_sockets(), call.language)
+    daemon, forbidden = _first(system_sockets(), call.language)
     if daemon is not None:
         return daemon
     if forbidden is not None:
@@ -132,7 +132,7 @@ def _not_for_us(socket: Path) -> DaemonForbiddenError:
     return DaemonForbiddenError(path=str(socket), group=group)
 
 
-def _system_sockets() -> list[Path]:
+def system_sockets() -> list[Path]:
     from nas_syncd.settings import runtime_directories
 
     return [folder / SOCKET for folder in dict.fromkeys([*runtime_directories(), SYSTEM])]

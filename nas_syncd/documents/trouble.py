@@ -29,6 +29,8 @@ _CLASH_STATES = frozenset({"40001", "40P01"})
 _CLASH_CODES = frozenset({1020, 1213})
 _SCHEMA_STATES = frozenset({"3F000", "42703", "42P01"})
 _SCHEMA_CODES = frozenset({1054, 1146})
+_DENIED_CODES = frozenset({1044, 1142, 1143, 1227})
+_READ_ONLY_CODES = frozenset({1290, 1792, 1836})
 _SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
@@ -75,6 +77,23 @@ def trouble_of(error: BaseException) -> Trouble:
     ):
         return Trouble.VALUE
     return Trouble.OTHER
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether the database's own rights keep us from it."""
+    cause = _driver_error(error)
+    return _sql_state(cause) == "42501" or _number(cause) in _DENIED_CODES
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether nobody can write there: a standby, a read-only file."""
+    cause = _driver_error(error)
+    code = (getattr(cause, "sqlite_errorcode", 0) or 0) & 0xFF
+    return (
+        _sql_state(cause) == "25006"
+        or _number(cause) in _READ_ONLY_CODES
+        or code == sqlite3.SQLITE_READONLY
+    )
 
 
 def retrying_cannot_help(error: BaseException) -> bool:

@@ -27,6 +27,10 @@ from nas_syncd.messages import (
     cli_fr,
     demo_en,
     demo_fr,
+    doctor_en,
+    doctor_fr,
+    doctor_remedies_en,
+    doctor_remedies_fr,
     en,
     fr,
     service_en,
@@ -87,6 +91,10 @@ REMEDIES: dict[str, dict[str, str]] = {
     "fr": {**fr.REMEDIES, **api_fr.REMEDIES, **service_fr.REMEDIES},
     "en": {**en.REMEDIES, **api_en.REMEDIES, **service_en.REMEDIES},
 }
+TEXTS["fr"] |= doctor_fr.TEXTS
+TEXTS["en"] |= doctor_en.TEXTS
+REMEDIES["fr"] |= doctor_remedies_fr.REMEDIES
+REMEDIES["en"] |= doctor_remedies_en.REMEDIES
 LANGUAGES: tuple[str, ...] = tuple(TEXTS)
 
 _OPTIONAL = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)

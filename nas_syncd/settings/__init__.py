@@ -21,13 +21,14 @@ from nas_syncd.settings.ambient import (
     runtime_directories,
     wants_colour,
 )
-from nas_syncd.settings.sources import env_name, settings_files
+from nas_syncd.settings.sources import candidates, env_name, settings_files
 
 if TYPE_CHECKING:
     from nas_syncd.settings.load import (
         credential_files,
         describe,
         load_settings,
+        load_what_can_be,
         require_for_run,
     )
     from nas_syncd.settings.model import DEFAULT_FOLDERS, Settings
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_FOLDERS",
     "Settings",
+    "candidates",
     "credential_files",
     "describe",
     "env_name",
@@ -42,6 +44,7 @@ __all__ = [
     "journal_stream",
     "language_from_environment",
     "load_settings",
+    "load_what_can_be",
     "notify_environment",
     "only_the_file",
     "require_for_run",

@@ -1,7 +1,8 @@
 """The upload folder, the NAS and the state directory must not contain one another.
 
 The NAS and the upload folder are compared by their names alone, for a look at either may hang.
-The state directory is ours and local: its symbolic links are followed, but never into the NAS.
+The state directory is ours and local: its symbolic links are followed, but never into the NAS, nor
+into any other network mount, which may hang as well.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from nas_syncd.mounttable import find_mount, read_mount_table
 from nas_syncd.settings.values import NotAllowedError
 
 MOST_LINKS = 40
@@ -61,12 +63,16 @@ def check_apart(nas: Place, uploads: Place, state: Place, log_file: Place) -> No
 def _followed(state: Place, forbidden: list[Place]) -> str:
     """Return the state directory without links; refused before one leads to *forbidden*."""
     done, to_do, links = PurePosixPath("/"), list(PurePosixPath(state.path).parts[1:]), 0
+    mounts = read_mount_table()
     while to_do:
         part = to_do.pop(0)
         step = done.parent if part == ".." else done / part
         for place in forbidden:
             if _inside(str(step), place):
                 raise _overlap(state, place)
+        mount = find_mount(mounts, str(step))
+        if mount is not None and mount.network:
+            return str(step.joinpath(*to_do))
         target = _link(step) if links < MOST_LINKS else None
         if target is None:
             done = step

@@ -60,11 +60,7 @@ def load_settings(
     language = language_of(str(arguments.get("language") or given.values.get("language") or "fr"))
     raw: dict[str, Any] = {**given.values, **arguments}
     origins = given.origins | dict.fromkeys(arguments, ARGUMENT)
-    folder = None if for_backend else logs_directory(environ)
-    if "log_file" not in raw and folder is not None:
-        raw["log_file"], origins["log_file"] = folder / sources.LOG_NAME, ENVIRONMENT
-    if "state_dir" not in raw:
-        raw["state_dir"], origins["state_dir"] = default_state_dir(environ)
+    _add_places(raw, origins, environ, for_backend=for_backend)
     if for_backend:
         raw.pop("nas_local_path", None)
         origins.pop("nas_local_path", None)
@@ -74,6 +70,21 @@ def load_settings(
     settings.remember(origins, given.source_file)
     _check(settings, language, for_backend=for_backend)
     return settings
+
+
+def _add_places(
+    raw: dict[str, Any],
+    origins: dict[str, str],
+    environ: Mapping[str, str],
+    *,
+    for_backend: bool = False,
+) -> None:
+    """Add the folders that the service manager has made for us, or our own."""
+    folder = None if for_backend else logs_directory(environ)
+    if "log_file" not in raw and folder is not None:
+        raw["log_file"], origins["log_file"] = folder / sources.LOG_NAME, ENVIRONMENT
+    if "state_dir" not in raw:
+        raw["state_dir"], origins["state_dir"] = default_state_dir(environ)
 
 
 def credential_files(source_file: Path) -> list[tuple[str, Path]]:
@@ -87,6 +98,45 @@ def credential_files(source_file: Path) -> list[tuple[str, Path]]:
         return sources.credential_files(source_file, names)
     except NotAllowedError as refused:
         raise _error(refused.key, language_of(None), refused.params) from None
+
+
+def load_what_can_be(
+    env_file: Path | None = None, *, environ: Mapping[str, str] | None = None
+) -> tuple[Settings | None, list[ConfigurationError]]:
+    """
+    Return the settings with the default in the place of each value that is refused, and one
+    error for each of those; for who tells all that is wrong at once. Never raises.
+
+    None instead of settings: not even the defaults can be used. The parameter ``problem`` of an
+    error is the key of its text, where it is not about the value of a known setting.
+    """
+    environ = os.environ if environ is None else environ
+    refused: list[NotAllowedError] = []
+    given = collect(Settings.model_fields, environ, env_file, refused.append)
+    raw: dict[str, Any] = dict(given.values)
+    origins = dict(given.origins)
+    language = language_of(raw.get("language") or environ.get(env_name("language")))
+    errors = [_error(one.key, language, {**one.params, "problem": one.key}) for one in refused]
+    _add_places(raw, origins, environ)
+    fields = {env_name(field): field for field in Settings.model_fields}
+    while True:
+        try:
+            settings = _built(raw, origins, language)
+            settings.remember(origins, given.source_file)
+            _check_address(settings, language)
+            break
+        except ConfigurationError as error:
+            errors.append(error)
+            field = fields.get(str(error.params.get("name")))
+            if field is None or field not in raw:
+                return None, errors
+            del raw[field]
+            origins.pop(field, None)
+    try:
+        _check_places(settings, language)
+    except ConfigurationError as error:
+        errors.append(error)
+    return settings, errors
 
 
 def require_for_run(settings: Settings) -> None:
@@ -175,13 +225,22 @@ def _refused(
 
 
 def _check(settings: Settings, language: str, *, for_backend: bool) -> None:
+    if not for_backend:
+        _check_address(settings, language)
+    _check_places(settings, language)
+
+
+def _check_address(settings: Settings, language: str) -> None:
     url = settings.database_url.get_secret_value()
     try:
-        if url and not for_backend:
+        if url:
             values.check_database_url(url)
     except NotAllowedError as why:
         origin = settings.origin("database_url")
         raise _refused("database_url", None, why, language, origin) from None
+
+
+def _check_places(settings: Settings, language: str) -> None:
     nas = "nas_local_path" if settings.nas_local_path else "nas_mount_path"
     try:
         check_apart(

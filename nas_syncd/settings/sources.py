@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,30 +56,43 @@ def env_name(setting: str) -> str:
     return setting.upper() if setting in PLAIN else PREFIX + setting.upper()
 
 
+def refuse(refused: NotAllowedError) -> None:
+    """Let what is refused be the end of it."""
+    raise refused
+
+
 def collect(
     settings: Collection[str],
     environ: Mapping[str, str],
     env_file: Path | None,
+    on_refused: Callable[[NotAllowedError], None] = refuse,
     *,
     with_credentials: bool = True,
 ) -> Given:
     """
     Return what the environment, the credentials and the settings file say.
 
+    Args:
+        on_refused: Gets what is wrong; where it returns, the rest is collected.
+
     Raises:
         NotAllowedError: An unknown name with our prefix, or a file that cannot be read.
     """
     by_name = {env_name(setting): setting for setting in settings}
-    source_file = find_file(env_file)
-    given = Given(source_file=source_file)
+    source_file = None
     layers = [(ENVIRONMENT, without_service_links(environ))]
-    folder = credentials_folder(environ, source_file) if with_credentials else None
-    if folder is not None:
-        layers.append((CREDENTIAL, read_credentials(folder, by_name)))
-    if source_file is not None:
-        layers.append((str(source_file), read_file(source_file, environ, by_name)))
+    try:
+        source_file = find_file(env_file)
+        folder = credentials_folder(environ, source_file) if with_credentials else None
+        if folder is not None:
+            layers.append((CREDENTIAL, read_credentials(folder, by_name)))
+        if source_file is not None:
+            layers.append((str(source_file), read_file(source_file, environ, by_name)))
+    except NotAllowedError as refused:
+        on_refused(refused)
+    given = Given(source_file=source_file)
     for origin, variables in layers:
-        for setting, value in _known(variables, by_name, origin).items():
+        for setting, value in _known(variables, by_name, origin, on_refused).items():
             if setting not in given.values:
                 given.values[setting] = value
                 given.origins[setting] = origin
@@ -184,15 +197,21 @@ def _filled(value: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(lambda match: variables.get(match["name"], match["default"] or ""), value)
 
 
-def _known(variables: Mapping[str, str], by_name: Mapping[str, str], origin: str) -> dict[str, str]:
+def _known(
+    variables: Mapping[str, str],
+    by_name: Mapping[str, str],
+    origin: str,
+    on_refused: Callable[[NotAllowedError], None],
+) -> dict[str, str]:
     """Return field → value, without the empty ones. Letter case of names counts for little."""
     found: dict[str, str] = {}
     for name in sorted(variables, reverse=True):  # lower case first: the exact name wins
         setting = by_name.get(name.upper())
         if setting is None:
             if name.upper().startswith(PREFIX):
-                raise NotAllowedError(
-                    "settings.unknown", name=name, origin=origin, suggestion=_meant(name, by_name)
+                meant = _meant(name, by_name)
+                on_refused(
+                    NotAllowedError("settings.unknown", name=name, origin=origin, suggestion=meant)
                 )
         elif variables[name].strip():
             found[setting] = variables[name].strip()
