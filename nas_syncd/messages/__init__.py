@@ -29,6 +29,8 @@ from nas_syncd.messages import (
     demo_fr,
     en,
     fr,
+    logs_en,
+    logs_fr,
 )
 from nas_syncd.messages.shown import (
     DEFAULT_LANGUAGE,
@@ -64,8 +66,22 @@ __all__ = [
 ]
 
 TEXTS: dict[str, dict[str, str]] = {
-    "fr": {**fr.TEXTS, **cli_fr.TEXTS, **demo_fr.TEXTS, **api_fr.TEXTS, **backend_fr.TEXTS},
-    "en": {**en.TEXTS, **cli_en.TEXTS, **demo_en.TEXTS, **api_en.TEXTS, **backend_en.TEXTS},
+    "fr": {
+        **fr.TEXTS,
+        **cli_fr.TEXTS,
+        **demo_fr.TEXTS,
+        **api_fr.TEXTS,
+        **backend_fr.TEXTS,
+        **logs_fr.TEXTS,
+    },
+    "en": {
+        **en.TEXTS,
+        **cli_en.TEXTS,
+        **demo_en.TEXTS,
+        **api_en.TEXTS,
+        **backend_en.TEXTS,
+        **logs_en.TEXTS,
+    },
 }
 REMEDIES: dict[str, dict[str, str]] = {
     "fr": {**fr.REMEDIES, **api_fr.REMEDIES},

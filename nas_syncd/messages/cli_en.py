@@ -86,6 +86,10 @@ TEXTS: dict[str, str] = {
     "help.logs.document": "This document only.",
     "help.logs.level": "From this level on: debug, info, warning, error.",
     "help.logs.since": "Since this moment: 10m, 2h, 3d or 2024-01-15T14:30.",
+    "help.logs.lines": (
+        "The last N lines, or “all”. By default 100; all of them with --since, --document or "
+        "--json."
+    ),
     # -- labels
     "label.path": "Path",
     "label.file_system": "File system",
@@ -261,11 +265,4 @@ TEXTS: dict[str, str] = {
     "source.kind.outside": "outside the upload folder",
     "source.kind.unreadable": "unreadable",
     "source.kind.unknown": "unknown, the folder does not answer",
-    # -- logs
-    "logs.level": "unknown level '{given}'; allowed are {choices}",
-    "logs.since": "unknown moment '{given}'; for instance 10m, 2h, 3d or 2024-01-15T14:30",
-    "logs.none": "No log file is set",
-    "logs.journald": "As a systemd service the log is read with: {command}",
-    "logs.console": "In the foreground it appears in the terminal of: {command}",
-    "logs.file": "For a file that this command reads: set {name}.",
 }
