@@ -135,7 +135,8 @@ def pieces(told: Told, room: int) -> list[tuple[str, str]]:
     words, aside = told.words, told.aside
     if told.filed is not None:
         words, aside = fitted(told.filed, aside, room)
-    found = [(word, "") for word in unbroken(words)]
+    style = _DIM if told.tone is Tone.QUIET else ""
+    found = [(word, style) for word in unbroken(words)]
     for part in (aside, *(f"{key}={value}" for key, value in told.rest)):
         if part:
             found.append(("", ""))

@@ -17,13 +17,13 @@ from nas_syncd.logs.file import LogFile
 from nas_syncd.logs.journald import PRIORITIES, Journal
 from nas_syncd.logs.safe import ascii_line, exception_text, json_line, safe, str_of
 from nas_syncd.logs.tap import Tap
-from nas_syncd.logs.told import sentence, tell
+from nas_syncd.logs.told import SAID, sentence, tell
 from nas_syncd.messages import DEFAULT_LANGUAGE
 
 FOREIGN_EVENT = "log.foreign"
 """What other libraries log through the standard library, with their words in ``message``."""
 
-OWN_KEYS = ("timestamp", "level", "event", "logger", "exception")
+OWN_KEYS = ("timestamp", "level", "event", "logger", "exception", SAID)
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _NAMES = {number: name for name, number in LEVELS.items()}
@@ -135,12 +135,14 @@ def _for_journal(record: Record, output: _Output) -> str:
 def _arranged(record: Record, language: str) -> Record:
     """Return the record in the order in which people read it: what happened comes first.
 
-    Where an event has a sentence of its own, that is its ``text``, unless it has one already.
+    Where an event has a sentence of its own, that is ``said``, unless its ``text`` is the same.
     """
     first = {key: record[key] for key in OWN_KEYS[:3]}
-    words = record.get("text") or sentence(record, language)
-    if words:
-        first["text"] = words
+    said = sentence(record, language)
+    if said is not None and said != record.get("text"):
+        first[SAID] = said
+    elif "text" in record:
+        first["text"] = record["text"]
     last = ("logger", "exception")
     middle = {key: value for key, value in record.items() if key not in first | dict.fromkeys(last)}
     return {**first, **middle, **{key: record[key] for key in last if key in record}}

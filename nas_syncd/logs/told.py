@@ -22,7 +22,9 @@ LONGEST_VALUE = 300
 LONGEST_BELOW = 400
 """Lines of a traceback that are shown."""
 
-ALWAYS_APART = frozenset({"timestamp", "level", "event", "logger", "exception", "text"})
+SAID = "said"
+"""The key under which JSON lines hold the sentence, for who reads them without us."""
+ALWAYS_APART = frozenset({"timestamp", "level", "event", "logger", "exception", "text", SAID})
 _OF_A_DOCUMENT = frozenset({"document_id", "name", "path", "code", "text", "destination"})
 _COVERED: dict[str, frozenset[str]] = {
     "document.synced": _OF_A_DOCUMENT | {"bytes", "seconds", "sha256", "adopted"},

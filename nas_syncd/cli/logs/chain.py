@@ -30,7 +30,7 @@ MOST_HELD = 64
 LONGEST_LINE = 4 * 2**20
 LATE_SECONDS = 3.0
 """A process that shares the log notices within a second that it was rotated."""
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.02
 LOOK_BYTES = 2**18
 TRIES = 100
 
@@ -234,14 +234,16 @@ class Chain:
 
     def read(self, *, to_the_end: bool) -> Iterator[Piece]:
         """Yield what is there and was not yet read; *to_the_end*: half a line at the end, too."""
+        if not to_the_end:
+            self.advance()
         while self.held:
-            if not to_the_end:
-                self.advance()
             is_last = len(self.held) == 1
             yield from self._watching(self.held[0], last=to_the_end)
             if is_last:
                 break
             self._late.append((self.held.pop(0), time.monotonic() + LATE_SECONDS))
+            if not to_the_end:
+                self.advance()
         yield from self._latecomers(at_once=to_the_end)
 
     def tail(self, most: int, takes: Callable[[Piece], bool], *, to_the_end: bool) -> list[Piece]:
