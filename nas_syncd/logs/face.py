@@ -113,8 +113,12 @@ class Face:
 
 def plain_words(told: Told) -> str:
     """Return all of it but a traceback, in one line."""
-    rest = " ".join(f"{key}={value}" for key, value in told.rest)
-    return "  ".join(part for part in (told.words, told.aside, rest) if part)
+    return "  ".join(part for part in (told.words, told.aside, rest_of(told)) if part)
+
+
+def rest_of(told: Told) -> str:
+    """Return the keys and values that no sentence tells."""
+    return " ".join(f"{key}={value}" for key, value in told.rest)
 
 
 def moment_of_record(record: Mapping[str, object]) -> dt.datetime | None:
@@ -137,7 +141,7 @@ def pieces(told: Told, room: int) -> list[tuple[str, str]]:
         words, aside = fitted(told.filed, aside, room)
     style = _DIM if told.tone is Tone.QUIET else ""
     found = [(word, style) for word in unbroken(words)]
-    for part in (aside, *(f"{key}={value}" for key, value in told.rest)):
+    for part in (aside, rest_of(told)):
         if part:
             found.append(("", ""))
             found += [(word, _DIM) for word in unbroken(part)]

@@ -39,8 +39,8 @@ def encode(fields: Mapping[str, str]) -> bytes:
 class Journal:
     """Thread-safe. :meth:`send` never raises and never waits long."""
 
-    def __init__(self, path: Path = SOCKET) -> None:
-        self._path = str(path)
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = str(path or SOCKET)
         self._lock = threading.RLock()
         self._socket: socket.socket | None = None
         self._patience = PATIENCE_SECONDS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from nas_syncd.cli.call import Call
@@ -18,6 +17,8 @@ from nas_syncd.errors import JournalError
 LAUNCHD_LOG = Path("Library/Logs/nas-syncd/nas-syncd.log")
 """Below the home folder: where launchd's agent writes on macOS."""
 CONTAINER_SIGNS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+SYSTEMD_SIGN = Path("/run/systemd/system")
+"""A container that has a systemd of its own is like any other machine."""
 
 
 class LogDeniedError(JournalError):
@@ -81,10 +82,11 @@ def where_else(call: Call) -> list[str]:
     """Return sentences that say where the log is when it is nowhere that we can read."""
     from nas_syncd.settings import env_name
 
-    if any(os.path.exists(sign) for sign in CONTAINER_SIGNS):
-        return [call.text("logs.container", command="docker compose logs -f nas-syncd")]
+    file = call.text("logs.file", name=env_name("log_file"))
+    if any(sign.exists() for sign in CONTAINER_SIGNS) and not SYSTEMD_SIGN.exists():
+        return [call.text("logs.container", command="docker compose logs -f nas-syncd"), file]
     return [
         call.text("logs.journald", command="journalctl -u nas-syncd -f"),
         call.text("logs.console", command="nas-syncd run"),
-        call.text("logs.file", name=env_name("log_file")),
+        file,
     ]
