@@ -10,6 +10,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,9 @@ class Reader:
             while not self._stop.wait(0.001):
                 self.found += self._chain.read(to_the_end=False)
 
+    def has(self, count: int) -> bool:
+        return len(self.found) >= count
+
     def stop(self) -> None:
         self._stop.set()
         self._thread.join(10)
@@ -114,7 +118,7 @@ def test_no_line_is_lost_or_repeated_while_one_process_rotates_at_full_speed(rea
     for round_ in range(1, 9):
         writer.go()
         writer.done()
-        wait_until(lambda wanted=round_ * lines: len(reader.found) >= wanted, "all lines")
+        wait_until(partial(reader.has, round_ * lines), "all lines")
     writer.end()
     reader.stop()
     assert rotations(log) == 95
@@ -129,7 +133,7 @@ def test_two_processes_that_share_a_log_lose_nothing_to_one_anothers_rotations(r
             writer.go()
         for writer in writers:
             writer.done()
-        wait_until(lambda wanted=round_ * 2 * lines: len(reader.found) >= wanted, "all lines")
+        wait_until(partial(reader.has, round_ * 2 * lines), "all lines")
     for writer in writers:
         writer.end()
     reader.stop()
@@ -190,7 +194,7 @@ def test_the_last_lines_are_taken_from_as_many_files_as_it_needs(tmp_path):
     for number in range(50):
         log.write(f"{number:04d} {'x' * 95}")
     with closing(Chain(tmp_path / "log")) as chain:
-        last = chain.tail(23, lambda piece: True, to_the_end=False)
+        last = chain.tail(23, lambda _piece: True, to_the_end=False)
         assert [int(str(piece)[2:6]) for piece in last] == list(range(27, 50))
         log.write("0050")
         assert lines_of(chain.read(to_the_end=False)) == [b"0050"]

@@ -266,8 +266,8 @@ def test_what_systemd_says_of_the_service_is_told_too(desk: Desk, tmp_path):
         tmp_path,
         entry(1, SYSLOG_IDENTIFIER="systemd", MESSAGE=died, PRIORITY="4"),
         entry(2, MESSAGE=[195, 169, 27, 255], PRIORITY="3"),
-        entry(3, MESSAGE=None),
         "garbage",
+        entry(3, MESSAGE=None),
     )
     first, second, third = desk("logs", "--level", "debug").out.splitlines()
     assert first.endswith(f"warning ! systemd: {died}")

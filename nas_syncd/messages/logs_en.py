@@ -73,4 +73,6 @@ TEXTS: dict[str, str] = {
     "logs.long": "— a line of {size} is left out here —",
     "logs.cut": "… ({total} in all)",
     "logs.journald_failed": "journalctl could not read the journal[[: {detail}]]",
+    # -- the health check
+    "alive.no": "The daemon does not answer, or its loop does not turn[[: {detail}]]",
 }

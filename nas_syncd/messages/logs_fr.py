@@ -77,4 +77,6 @@ TEXTS: dict[str, str] = {
     "logs.long": "— une ligne de {size} est omise ici —",
     "logs.cut": "… ({total} en tout)",
     "logs.journald_failed": "journalctl n’a pas pu lire le journal[[ : {detail}]]",
+    # -- the health check
+    "alive.no": "Le démon ne répond pas, ou sa boucle ne tourne plus[[ : {detail}]]",
 }
