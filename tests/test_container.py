@@ -188,6 +188,7 @@ def health(stage: Stage) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_health_check_follows_the_process_and_not_the_nas(tmp_path):
     stage = Stage(tmp_path / "stage").pair()
     before = health(stage)
@@ -198,7 +199,7 @@ def test_the_health_check_follows_the_process_and_not_the_nas(tmp_path):
         daemon.wait_for("mount.changed", state="ok")
         assert (health(stage).returncode, health(stage).stdout) == (0, "ok\n")
         stage.nas.rename(stage.nas.with_name("away"))
-        stage.add("work.pdf")  # so that it is looked for
+        stage.add("work.pdf", b"work")  # so that it is looked for
         daemon.wait_for("mount.changed", state="missing")
         assert health(stage).returncode == 0
 
