@@ -63,12 +63,12 @@ def test_people_get_a_sentence_and_programs_the_record(journal):
     configure_logging(stream=stream, journald=True, language="en")
     log.warning("document.failed", document_id="42", name="é.pdf", code="copy.verify", text="No.")
     fields = received(journal)
-    record = json.loads(fields.pop("NAS_SYNCD_RECORD"))
+    record = json.loads(fields.pop("SYNCD_RECORD"))
     assert fields == {
         "MESSAGE": "! é.pdf (42): No.",
         "PRIORITY": "4",
         "SYSLOG_IDENTIFIER": "nas-syncd",
-        "NAS_SYNCD_EVENT": "document.failed",
+        "SYNCD_EVENT": "document.failed",
         "DOCUMENT_ID": "42",
     }
     assert record["code"] == "copy.verify"
@@ -91,8 +91,8 @@ def test_no_value_can_forge_a_field_and_no_secret_gets_there(journal):
     log.info("an.event", document_id="1\n_SYSTEMD_UNIT=x\nPRIORITY=0", a="hunter22 \n\x1b[2J")
     fields = received(journal)
     assert set(fields) == {
-        *("MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "NAS_SYNCD_EVENT"),
-        *("NAS_SYNCD_RECORD", "DOCUMENT_ID"),
+        *("MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "SYNCD_EVENT"),
+        *("SYNCD_RECORD", "DOCUMENT_ID"),
     }
     assert fields["PRIORITY"] == "6"
     assert fields["DOCUMENT_ID"] == "1\n_SYSTEMD_UNIT=x\nPRIORITY=0"
@@ -218,7 +218,7 @@ def entry(number: int, record: dict[str, object] | None = None, **fields: object
         "SYSLOG_IDENTIFIER": "nas-syncd",
     }
     if record is not None:
-        base |= {"MESSAGE": "· words", "NAS_SYNCD_RECORD": json.dumps(record)}
+        base |= {"MESSAGE": "· words", "SYNCD_RECORD": json.dumps(record)}
     return json.dumps(base | fields)
 
 

@@ -2,7 +2,7 @@
 
 ``journalctl -u nas-syncd`` shows the sentence with the right level;
 ``journalctl -u nas-syncd DOCUMENT_ID=42`` finds a document, and ``nas-syncd logs`` takes the whole
-record from ``NAS_SYNCD_RECORD``. Not for records of more than some 200 kB, which one datagram
+record from ``SYNCD_RECORD``. Not for records of more than some 200 kB, which one datagram
 does not hold: these, and all where there is no socket, go to standard error as text.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 
 SOCKET = Path("/run/systemd/journal/socket")
 IDENTIFIER = "nas-syncd"
-RECORD_FIELD = "NAS_SYNCD_RECORD"
-EVENT_FIELD = "NAS_SYNCD_EVENT"
+RECORD_FIELD = "SYNCD_RECORD"
+EVENT_FIELD = "SYNCD_EVENT"
 DOCUMENT_FIELD = "DOCUMENT_ID"
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 PATIENCE_SECONDS = 1.0
