@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-_NAS = {"path": "/mnt/nas"}
-_FILE = {"path": "2024/01/factures/a.pdf"}
-_UPLOAD = {"path": "/srv/finance/uploads"}
-_TIMES = {"until": "15/01/2024 14:30"}
+_NAS: dict[str, object] = {"path": "/mnt/nas"}
+_FILE: dict[str, object] = {"path": "2024/01/factures/a.pdf"}
+_UPLOAD: dict[str, object] = {"path": "/srv/finance/uploads"}
+_TIMES: dict[str, object] = {"until": "15/01/2024 14:30"}
 
 EXAMPLE: dict[str, dict[str, object]] = {
     "mount.missing": _NAS,

@@ -128,6 +128,7 @@ def test_a_hostile_record_cannot_steer_the_terminal(desk: Desk):
 
 def test_without_a_log_file_it_says_where_the_log_is(desk: Desk, monkeypatch):
     monkeypatch.setattr(find, "CONTAINER_SIGNS", ())
+    monkeypatch.setenv("PATH", "")  # a journal of this machine's own is no affair of the test
     said = desk("logs", NAS_SYNCD_LOG_FILE="")
     assert said.code == 78
     assert "journalctl -u nas-syncd -f" in said.err
@@ -198,6 +199,7 @@ def test_in_a_container_it_names_the_hosts_command(desk: Desk, tmp_path, monkeyp
     sign.touch()
     monkeypatch.setattr(find, "CONTAINER_SIGNS", (sign,))
     monkeypatch.setattr(find, "SYSTEMD_SIGN", tmp_path / "none")
+    monkeypatch.setenv("PATH", "")
     said = desk("logs", NAS_SYNCD_LOG_FILE="")
     assert said.code == 78
     assert "docker compose logs -f nas-syncd" in said.err

@@ -41,12 +41,12 @@ def image_environment() -> dict[str, str]:
 @pytest.fixture
 def compose() -> dict[str, Any]:
     yaml = pytest.importorskip("yaml")
-    return yaml.safe_load((ROOT / "compose.example.yml").read_text())
+    return dict(yaml.safe_load((ROOT / "compose.example.yml").read_text()))
 
 
 @pytest.fixture
 def service(compose) -> dict[str, Any]:
-    return compose["services"]["nas-syncd"]
+    return dict(compose["services"]["nas-syncd"])
 
 
 def filled(value: str, **environment: str) -> str:

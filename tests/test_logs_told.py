@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import nas_syncd
 from nas_syncd.logs.face import Face, Look, columns, middle_out, unbroken, wrapped
-from nas_syncd.logs.told import Tone, sentence, tell
+from nas_syncd.logs.told import Tone, has_sentence, tell
 from nas_syncd.messages import LANGUAGES, TEXTS
 
 PACKAGE = Path(nas_syncd.__file__).parent
@@ -86,7 +86,7 @@ def test_what_no_sentence_tells_is_left_as_keys_and_values():
     assert told.rest == (("attempts", "3"), ("why", '"a b"'))
     unknown = tell({"event": "new.event", "level": "warning", "text": "It rains.", "n": 1}, "fr")
     assert (unknown.words, unknown.rest) == ("It rains.", (("event", "new.event"), ("n", "1")))
-    assert sentence({"event": "new.event", "text": "It rains."}, "fr") is None
+    assert not has_sentence({"event": "new.event", "text": "It rains."})
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,13 @@ class Face:
         self.look = look
         self._day: dt.date | None = None
 
-    def lines(self, record: Mapping[str, object]) -> list[str]:
-        """Return the lines for *record*, without their ends. Never raises."""
-        told = tell(record, self.look.language)
+    def lines(self, record: Mapping[str, object], told: Told | None = None) -> list[str]:
+        """Return the lines for *record*, without their ends. Never raises.
+
+        Args:
+            told: What :func:`tell` made of it, where that is known already.
+        """
+        told = told or tell(record, self.look.language)
         moment = moment_of_record(record)
         if self.look.width is None:
             lines = self._plain(told, str(record.get("level", ""))[:8], moment)

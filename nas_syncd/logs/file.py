@@ -11,6 +11,7 @@ successor is always found one number below it, or is not there yet.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import threading
@@ -24,6 +25,8 @@ MOST_BYTES = 10 * 2**20
 MOST_OLD_FILES = 5
 LOOK_SECONDS = 1.0
 ROTATION_RETRY_SECONDS = 60.0
+WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""A file system without locks: rather rotated without one than never."""
 
 
 class LogFile:
@@ -137,7 +140,11 @@ class LogFile:
         fd = self._fd
         if fd is None:
             raise FileNotFoundError(self.path)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise
         try:
             if not self._still_ours():
                 self._rotate_from = 0.0
@@ -145,7 +152,8 @@ class LogFile:
                 raise FileNotFoundError(self.path)
             yield
         finally:
-            fcntl.flock(fd, fcntl.LOCK_UN)
+            with contextlib.suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_UN)
 
     def _move_all(self) -> None:
         for number in range(self._old_files, 0, -1):

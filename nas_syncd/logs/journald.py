@@ -74,7 +74,8 @@ class Journal:
 
     def _sent(self, data: bytes) -> bool:
         try:
-            self._opened().send(data)
+            opened = self._opened()
+            opened.send(data)
         except (TimeoutError, BlockingIOError):
             self._patience = 0.0
             self.close()
@@ -83,7 +84,9 @@ class Journal:
             if error.errno != errno.EMSGSIZE:
                 self.close()
             return False
-        self._patience = PATIENCE_SECONDS
+        if self._patience != PATIENCE_SECONDS:
+            self._patience = PATIENCE_SECONDS
+            opened.settimeout(PATIENCE_SECONDS)
         return True
 
     def _opened(self) -> socket.socket:

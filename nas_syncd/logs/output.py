@@ -17,7 +17,7 @@ from nas_syncd.logs.file import LogFile
 from nas_syncd.logs.journald import PRIORITIES, Journal
 from nas_syncd.logs.safe import ascii_line, exception_text, json_line, safe, str_of
 from nas_syncd.logs.tap import Tap
-from nas_syncd.logs.told import SAID, sentence, tell
+from nas_syncd.logs.told import SAID, Told, has_sentence, tell
 from nas_syncd.messages import DEFAULT_LANGUAGE
 
 FOREIGN_EVENT = "log.foreign"
@@ -66,47 +66,48 @@ class _Output:
 
     def write(self, record: Record) -> None:
         """Write one record everywhere. Never raises."""
-        line = self._json(record) if self._wants_json else ""
+        told = tell(record, self.language)
+        line = self._json(record, told) if self._wants_json else ""
         if self.file is not None:
             self.file.write(line)
         if self.tap is not None:
             self.tap.add(line)
-        if self.journal is not None and self.journal.send(record, _for_journal(record, self), line):
+        if self.journal is not None and self.journal.send(record, _for_journal(told), line):
             return
         if self.stream is not None:
             with self.lock:
-                self._print(self._shown(record, line))
+                self._print(self._shown(record, told, line))
 
     @property
     def _wants_json(self) -> bool:
         used = (self.file, self.tap, self.journal)
         return self.as_json or any(one is not None for one in used)
 
-    def _json(self, record: Record) -> str:
+    def _json(self, record: Record, told: Told) -> str:
         try:
-            return json_line(_arranged(record, self.language))
+            return json_line(_arranged(record, told))
         except (TypeError, ValueError, RecursionError) as error:
             return json_line(
                 {key: str_of(value) for key, value in record.items()}
                 | {"unprintable": type(error).__name__}
             )
 
-    def _shown(self, record: Record, line: str) -> str:
+    def _shown(self, record: Record, told: Told, line: str) -> str:
         if self.as_json:
             lines = [line]
         elif self.journald:
-            lines = _for_journal(record, self).split("\n")
+            lines = _for_journal(told).split("\n")
         else:
-            lines = self._by_face(record)
+            lines = self._by_face(record, told)
         if self.journald:
             lines = [f"<{PRIORITIES[record['level']]}>{one}" for one in lines]
         return "\n".join(lines) + "\n"
 
-    def _by_face(self, record: Record) -> list[str]:
+    def _by_face(self, record: Record, told: Told) -> list[str]:
         if self.face.look.width is not None:
             width = shutil.get_terminal_size().columns  # it may have changed
             self.face.look = replace(self.face.look, width=width)
-        return self.face.lines(record)
+        return self.face.lines(record, told)
 
     def _print(self, words: str) -> None:
         stream = self.stream
@@ -126,26 +127,26 @@ class _Output:
                 one.close()
 
 
-def _for_journal(record: Record, output: _Output) -> str:
+def _for_journal(told: Told) -> str:
     """Return what the journal shows: it has the time and the level already."""
-    told = tell(record, output.language)
     return "\n".join([f"{told.sign} {plain_words(told)}", *told.below])
 
 
-def _arranged(record: Record, language: str) -> Record:
+def _arranged(record: Record, told: Told) -> Record:
     """Return the record in the order in which people read it: what happened comes first.
 
     Where an event has a sentence of its own, that is ``said``, unless its ``text`` is the same.
     """
     first = {key: record[key] for key in OWN_KEYS[:3]}
-    said = sentence(record, language)
-    if said is not None and said != record.get("text"):
-        first[SAID] = said
+    if has_sentence(record) and told.sentence != record.get("text"):
+        first[SAID] = told.sentence
     elif "text" in record:
         first["text"] = record["text"]
-    last = ("logger", "exception")
-    middle = {key: value for key, value in record.items() if key not in first | dict.fromkeys(last)}
-    return {**first, **middle, **{key: record[key] for key in last if key in record}}
+    arranged = first | record  # a key keeps its first place
+    for last in ("logger", "exception"):
+        if last in arranged:
+            arranged[last] = arranged.pop(last)
+    return arranged
 
 
 _output: _Output | None = None

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Any, TypeGuard
+from typing import Any
 
 from nas_syncd.messages import TEXTS, bytes_text, duration_text, language_of, text, visible
 
@@ -135,16 +135,14 @@ def tell(record: Mapping[str, object], language: str) -> Told:
     below = tuple(_below(record))
     filed = _filed(record, language) if event == "document.synced" else None
     if filed is not None:
-        aside = _aside(record, language)
+        aside = _aside(record, filed.size, language)
         return Told(sign, tone, filed.words, aside, rest, below, filed)
     return Told(sign, tone, _words(event, record, language), "", rest, below)
 
 
-def sentence(record: Mapping[str, object], language: str) -> str | None:
-    """Return the sentence for an event that has one; None for all others."""
-    if f"log.{_str(record.get('event'))}" not in TEXTS[language_of(language)]:
-        return None
-    return tell(record, language).sentence
+def has_sentence(record: Mapping[str, object]) -> bool:
+    """Return whether there are words of its own for this event."""
+    return f"log.{_str(record.get('event'))}" in TEXTS["en"]
 
 
 # -- words -------------------------------------------------------------------------------------
@@ -226,34 +224,26 @@ def _filed(record: Mapping[str, object], language: str) -> Filed | None:
     name, identifier = _name(record), _shown(_str(record.get("document_id")))
     if not name:
         identifier = text("log.document.nameless", language, id=identifier)
-    size = record.get("bytes")
-    return Filed(
-        name,
-        identifier,
-        _shown(_str(record.get("destination"))),
-        bytes_text(_float(size), language) if _is_count(size) else "",
-    )
+    destination = _shown(_str(record.get("destination")))
+    return Filed(name, identifier, destination, _size(record.get("bytes"), language))
 
 
-def _is_count(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _size(size: object, language: str) -> str:
+    if not isinstance(size, int) or isinstance(size, bool):
+        return ""
+    try:
+        return bytes_text(float(size), language)
+    except OverflowError:
+        return ""
 
 
-def _aside(record: Mapping[str, object], language: str) -> str:
-    size, seconds = record.get("bytes"), record.get("seconds")
-    if not _is_count(size):
+def _aside(record: Mapping[str, object], size: str, language: str) -> str:
+    if not size:
         return ""
     if record.get("adopted") is True:
-        return text("log.document.synced.adopted", language, bytes=_float(size))
-    took = _took(seconds, language)
-    return text("log.document.synced.aside", language, bytes=_float(size), took=took)
-
-
-def _float(number: int) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf
+        return text("log.document.synced.adopted", language, size=size)
+    took = _took(record.get("seconds"), language)
+    return text("log.document.synced.aside", language, size=size, took=took)
 
 
 def _took(seconds: object, language: str) -> str:
@@ -270,7 +260,7 @@ def _took(seconds: object, language: str) -> str:
 def _rest(event: str, record: Mapping[str, object]) -> list[tuple[str, str]]:
     covered = ALWAYS_APART | _COVERED.get(event, frozenset())
     rest = [(_shown(_str(key)), _value(record[key])) for key in record if key not in covered]
-    if f"log.{event}" in TEXTS["en"] or "text" not in record:
+    if has_sentence(record) or "text" not in record:
         return rest
     return [("event", _shown(event)), *rest]
 

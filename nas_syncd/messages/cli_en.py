@@ -82,6 +82,10 @@ TEXTS: dict[str, str] = {
     "help.explain.wanted": "Id of the document, or path of its file.",
     "help.logs": "Read and follow the log",
     "help.logs.example": "nas-syncd logs -f --document 42",
+    "help.logs.more": (
+        "It finds the log by itself: the file of NAS_SYNCD_LOG_FILE, else systemd's journal, else "
+        "what the running daemon remembers."
+    ),
     "help.logs.follow": "Wait for what comes and show it, until Ctrl-C.",
     "help.logs.document": "This document only.",
     "help.logs.level": "From this level on: debug, info, warning, error.",

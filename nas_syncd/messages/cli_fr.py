@@ -83,6 +83,10 @@ TEXTS: dict[str, str] = {
     "help.explain.wanted": "Identifiant du document, ou chemin de son fichier.",
     "help.logs": "Lit et suit le journal d’activité",
     "help.logs.example": "nas-syncd logs -f --document 42",
+    "help.logs.more": (
+        "Le journal est trouvé tout seul : le fichier de NAS_SYNCD_LOG_FILE, sinon le journal de "
+        "systemd, sinon ce que le démon en marche a retenu."
+    ),
     "help.logs.follow": "Attend et montre la suite, jusqu’à Ctrl-C.",
     "help.logs.document": "Ce document seulement.",
     "help.logs.level": "À partir de ce niveau : debug, info, warning, error.",

@@ -11,8 +11,8 @@ TEXTS: dict[str, str] = {
     "log.document.name": "{given} ({id})",
     "log.document.nameless": "Document {id}",
     "log.document.synced": "{document} → {destination}",
-    "log.document.synced.aside": "{bytes}[[ in {took}]]",
-    "log.document.synced.adopted": "{bytes}, was there already",
+    "log.document.synced.aside": "{size}[[ in {took}]]",
+    "log.document.synced.adopted": "{size}, was there already",
     "log.document.failed": "{document}: {text}",
     "log.document.refused": "{document}: {text}",
     "log.document.gone": "{document}: {text}",
@@ -68,7 +68,9 @@ TEXTS: dict[str, str] = {
     "logs.file": "For a file that this command reads: set {name}.",
     "logs.container": "In a container the log is the container’s output. On its host: {command}",
     "logs.no_file": "This is no file that could be read as a log: {path}",
-    "logs.denied": "The log is not readable for this user: {path}",
+    "logs.denied": (
+        "The log is not readable for this user: {path}. Use sudo, or become a member of its group"
+    ),
     "logs.missed": "— lines may be missing here: rotated away before they were read —",
     "logs.long": "— a line of {size} is left out here —",
     "logs.cut": "… ({total} in all)",

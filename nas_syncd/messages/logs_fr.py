@@ -7,8 +7,8 @@ TEXTS: dict[str, str] = {
     "log.document.name": "{given} ({id})",
     "log.document.nameless": "Document {id}",
     "log.document.synced": "{document} → {destination}",
-    "log.document.synced.aside": "{bytes}[[ en {took}]]",
-    "log.document.synced.adopted": "{bytes}, déjà sur place",
+    "log.document.synced.aside": "{size}[[ en {took}]]",
+    "log.document.synced.adopted": "{size}, déjà sur place",
     "log.document.failed": "{document} : {text}",
     "log.document.refused": "{document} : {text}",
     "log.document.gone": "{document} : {text}",
@@ -72,7 +72,10 @@ TEXTS: dict[str, str] = {
         "Dans un conteneur, le journal est la sortie du conteneur. Sur son hôte : {command}"
     ),
     "logs.no_file": "Ce n’est pas un fichier qui puisse se lire comme un journal : {path}",
-    "logs.denied": "Cet utilisateur ne peut pas lire le journal : {path}",
+    "logs.denied": (
+        "Cet utilisateur ne peut pas lire le journal : {path}. Utilisez sudo, ou entrez dans son "
+        "groupe"
+    ),
     "logs.missed": "— des lignes manquent peut-être : effacées par la rotation avant lecture —",
     "logs.long": "— une ligne de {size} est omise ici —",
     "logs.cut": "… ({total} en tout)",
