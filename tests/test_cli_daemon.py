@@ -291,7 +291,7 @@ def test_the_daemons_log_is_read_where_there_is_no_file(desk: Desk):
         daemon.wait_for("document.synced")
         said = desk("logs")
         assert said.code == 0
-        assert f"document.synced {row} (my a.pdf)" in said.out
+        assert f"✓ my a.pdf ({row}) → 2024/01/factures/a.pdf" in said.out
         only = [
             json.loads(line)
             for line in desk("logs", "--json", "--document", str(row)).out.splitlines()
@@ -522,7 +522,7 @@ def test_without_settings_of_our_own_the_systems_service_is_asked(desk: Desk, se
         said = desk("config", "--json").data
         assert (said["path"], said["settings"]) == (str(desk.stage.nas), {})
         assert "The settings are the service’s" in desk("config").out
-        assert "document.synced" in desk("logs").out
+        assert "✓ my a.pdf" in desk("logs").out
         assert not (desk.stage.root / "other").exists()
     assert desk("status").code == 78
 
@@ -545,7 +545,7 @@ def test_a_member_of_the_services_group_has_status_sync_explain_and_the_log(desk
         said = as_another(service, desk, "explain", str(row), groups=str(GROUP))
         assert said.out.startswith(f"Document {row} (my a.pdf)")
         assert as_another(service, desk, "test", groups=str(GROUP)).code == 0
-        assert "document.synced" in as_another(service, desk, "logs", groups=str(GROUP)).out
+        assert "✓ my a.pdf" in as_another(service, desk, "logs", groups=str(GROUP)).out
 
 
 @pytest.mark.root

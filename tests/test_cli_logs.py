@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import subprocess
-import threading
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from nas_syncd.cli.logs import lines, moment_of
-from nas_syncd.logs.file import LogFile
+from nas_syncd.cli.logs import find
+from nas_syncd.cli.logs.wanted import moment_of
 from tests.cli_desk import Desk, make_desk
-from tests.lab.parts import wait_until
 
 NOW = dt.datetime(2024, 6, 1, 12, 0, tzinfo=dt.UTC)
 
@@ -52,12 +50,22 @@ def test_rotated_files_come_first_the_oldest_before_the_newer(desk: Desk):
 def test_a_record_is_one_readable_line(desk: Desk):
     write(
         desk,
-        record("document.synced", document_id="42", name="my scan.pdf", bytes=10, path="a b.pdf"),
+        record(
+            "document.synced",
+            document_id="42",
+            name="my scan.pdf",
+            bytes=2048,
+            seconds=0.08,
+            destination="2024/05/factures/a b.pdf",
+            sha256="0" * 64,
+        ),
     )
     (line,) = desk("logs").out.splitlines()
-    assert "info" in line
-    assert "document.synced 42 (my scan.pdf) bytes=10 path='a b.pdf'" in line
-    assert "logger" not in line
+    at = dt.datetime(2024, 5, 1, 10, tzinfo=dt.UTC).astimezone()
+    assert line == (
+        f"{at:%Y-%m-%d %H:%M:%S} info    ✓ my scan.pdf (42) → 2024/05/factures/a b.pdf"
+        "  2 KiB in 80 ms"
+    )
 
 
 def test_only_one_document_only_from_a_level_on_only_since(desk: Desk):
@@ -80,7 +88,9 @@ def test_only_one_document_only_from_a_level_on_only_since(desk: Desk):
     assert "no record at all" in desk("logs").out
 
 
-@pytest.mark.parametrize("arguments", [("--level", "loud"), ("--since", "yesterdayish")])
+@pytest.mark.parametrize(
+    "arguments", [("--level", "loud"), ("--since", "yesterdayish"), ("--lines", "-3")]
+)
 def test_an_unknown_level_or_time_is_wrong_usage(desk: Desk, arguments):
     said = desk("logs", *arguments)
     assert said.code == 2
@@ -116,7 +126,9 @@ def test_a_hostile_record_cannot_steer_the_terminal(desk: Desk):
     assert len(shown.splitlines()) == 2
 
 
-def test_without_a_log_file_it_says_where_the_log_is(desk: Desk):
+def test_without_a_log_file_it_says_where_the_log_is(desk: Desk, monkeypatch):
+    monkeypatch.setattr(find, "CONTAINER_SIGNS", ())
+    monkeypatch.setenv("PATH", "")  # a journal of this machine's own is no affair of the test
     said = desk("logs", NAS_SYNCD_LOG_FILE="")
     assert said.code == 78
     assert "journalctl -u nas-syncd -f" in said.err
@@ -126,58 +138,86 @@ def test_without_a_log_file_it_says_where_the_log_is(desk: Desk):
     assert "journalctl" in told["remedy"]
 
 
+def test_a_hundred_lines_are_shown_unless_something_says_how_many(desk: Desk):
+    write(desk, *(record(f"e.{number}", document_id=str(number % 2)) for number in range(300)))
+
+    def shown(*arguments: str) -> list[str]:
+        return [line.split()[4] for line in desk("logs", *arguments).out.splitlines()]
+
+    assert shown() == [f"e.{number}" for number in range(200, 300)]
+    assert shown("-n", "2") == ["e.298", "e.299"]
+    assert shown("-n", "2", "--document", "0") == ["e.296", "e.298"]
+    assert len(shown("-n", "all")) == len(shown("--since", "2024-01-01")) == 300
+    assert len(shown("--document", "1")) == 150
+    assert shown("-n", "0") == []
+    assert len(desk("logs", "--json").out.splitlines()) == 300
+
+
+def test_garbage_does_no_harm(desk: Desk):
+    deep = "[" * 100_000
+    write(desk, record("a"), '{"event": "cut', deep, "\x00\xff", record("b"), '{"event": "half')
+    shown = desk("logs").out.splitlines()
+    assert [line for line in shown if "cut" in line or "half" in line] == [
+        '{"event": "cut',
+        '{"event": "half',
+    ]
+    assert all(len(line) < 700 for line in shown)
+    assert "97.7 KiB" in shown[2]
+    assert [json.loads(line)["event"] for line in desk("logs", "--json").out.splitlines()] == [
+        "a",
+        "b",
+    ]
+
+
+def test_a_line_of_ten_megabytes_is_left_out_and_said_so(desk: Desk):
+    write(desk, record("a"), record("big", filling="x" * 10_000_000), record("b"))
+    shown = desk("logs")
+    assert len(shown.out) < 1000
+    assert "9.5 MiB" in shown.out
+    raw = desk("logs", "--json")
+    assert len(raw.out.splitlines()) == 2
+    assert "9.5 MiB" in raw.err
+
+
+def test_json_is_raw_and_still_steers_no_terminal(desk: Desk):
+    line = '{"event": "a", "level": "info", "name": "x\x9b31m\u202e\x7f"}'
+    log_of(desk).write_text(line + "\n")
+    out = desk("logs", "--json").out
+    assert out.isprintable() or out.rstrip("\n").isprintable()
+    assert json.loads(out) == json.loads(line)
+
+
+def test_what_stands_at_the_path_and_is_no_file_is_refused(desk: Desk):
+    os.mkfifo(log_of(desk))
+    said = desk("logs", "-f")
+    assert said.code == 75
+    assert str(log_of(desk)) in said.err
+
+
+def test_in_a_container_it_names_the_hosts_command(desk: Desk, tmp_path, monkeypatch):
+    sign = tmp_path / ".dockerenv"
+    sign.touch()
+    monkeypatch.setattr(find, "CONTAINER_SIGNS", (sign,))
+    monkeypatch.setattr(find, "SYSTEMD_SIGN", tmp_path / "none")
+    monkeypatch.setenv("PATH", "")
+    said = desk("logs", NAS_SYNCD_LOG_FILE="")
+    assert said.code == 78
+    assert "docker compose logs -f nas-syncd" in said.err
+    assert "journalctl" not in said.err
+
+
+def test_launchds_log_is_found_where_no_setting_names_one(desk: Desk, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    log = tmp_path / "Library/Logs/nas-syncd/nas-syncd.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(record("a") + "\n")
+    said = desk("logs", "--json", NAS_SYNCD_LOG_FILE="")
+    assert json.loads(said.out)["event"] == "a"
+
+
 def test_a_log_that_is_not_there_yet_is_empty(desk: Desk):
     said = desk("logs")
     assert (said.code, said.all) == (0, "")
-
-
-def test_following_loses_no_line_and_repeats_none_while_the_file_is_rotated(tmp_path):
-    log = LogFile(tmp_path / "log", most_bytes=2000, old_files=50)
-    found: list[str] = []
-    stop = threading.Event()
-
-    def read() -> None:
-        for line in lines(tmp_path / "log", follow=True):
-            found.append(line)
-            if stop.is_set() or line == "the end":
-                return
-
-    def has(count: int) -> bool:
-        return len(found) == count
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    try:
-        for number in range(100):
-            log.write(f"line {number:04d} {'x' * 80}")
-            wait_until(partial(has, number + 1), f"line {number}")
-        log.write("the end")
-        reader.join(10)
-    finally:
-        stop.set()
-        log.close()
-    assert [line.split()[1] for line in found[:-1]] == [f"{n:04d}" for n in range(100)]
-    assert found[-1] == "the end"
-
-
-def test_a_line_that_is_only_half_written_waits_for_its_end(tmp_path):
-    path = tmp_path / "log"
-    path.write_text("whole\nha")
-    found: list[str] = []
-
-    def read() -> None:
-        for line in lines(path, follow=True):
-            found.append(line)
-            if line == "half":
-                return
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    wait_until(lambda: found == ["whole"], "the whole line")
-    with path.open("a") as file:
-        file.write("lf\n")
-    reader.join(10)
-    assert found == ["whole", "half"]
 
 
 def test_ctrl_c_ends_following_with_130(desk: Desk):

@@ -58,17 +58,25 @@ def file_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def test_a_json_line_begins_with_time_level_and_event(lines):
-    log.info("document.synced", document_id="42", bytes=10, seconds=0.5)
+    log.info(
+        "document.synced",
+        document_id="42",
+        destination="2024/01/factures/a.pdf",
+        bytes=10,
+        seconds=0.5,
+    )
     (line,) = lines()
-    assert list(line)[:3] == ["timestamp", "level", "event"]
+    assert list(line)[:4] == ["timestamp", "level", "event", "said"]
     when = dt.datetime.fromisoformat(line.pop("timestamp"))
     assert when.utcoffset() == dt.timedelta(0)
     assert abs(dt.datetime.now(dt.UTC) - when) < dt.timedelta(minutes=1)
     assert line == {
         "level": "info",
         "event": "document.synced",
+        "said": "Document 42 → 2024/01/factures/a.pdf (10 o en 500 ms)",
         "logger": "nas_syncd.tests",
         "document_id": "42",
+        "destination": "2024/01/factures/a.pdf",
         "bytes": 10,
         "seconds": 0.5,
     }
@@ -108,19 +116,29 @@ def test_until_it_is_configured_the_host_decides(caplog):
 
 
 def test_auto_is_for_a_person_on_a_terminal_and_json_elsewhere():
-    terminal, pipe, journal = Terminal(), io.StringIO(), Terminal()
+    terminal, pipe = Terminal(), io.StringIO()
     configure_logging(stream=terminal)
     log.info("one.event", path="a b.pdf", n=1)
-    assert terminal.getvalue().endswith('one.event\x1b[0m path="a b.pdf" n=1\n')
+    assert terminal.getvalue().endswith('one.event\x1b[2m  path="a b.pdf" n=1\x1b[0m\n')
     configure_logging(stream=pipe)
     log.info("one.event")
     assert json.loads(pipe.getvalue())["event"] == "one.event"
-    configure_logging(stream=journal, journald=True)
+
+
+@pytest.mark.parametrize("fmt", ["json", "console"])
+def test_what_the_journal_reads_from_a_stream_has_its_level(fmt, monkeypatch, tmp_path):
+    monkeypatch.setattr("nas_syncd.logs.journald.SOCKET", tmp_path / "none")
+    stream = Terminal()
+    configure_logging(fmt=fmt, stream=stream, journald=True)
     log.info("one.event")
     log.error("two.event")
-    first, second = journal.getvalue().splitlines()
-    assert json.loads(first.removeprefix("<6>"))["event"] == "one.event"
-    assert json.loads(second.removeprefix("<3>"))["event"] == "two.event"
+    first, second = stream.getvalue().splitlines()
+    assert first.startswith("<6>")
+    assert second.startswith("<3>")
+    if fmt == "json":
+        assert json.loads(first[3:])["event"] == "one.event"
+    else:
+        assert (first, second) == ("<6>· one.event", "<3>✗ two.event")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +148,7 @@ def test_there_is_no_colour_without_a_terminal_or_where_it_is_not_wanted(stream,
     configure_logging("info", "console", stream=stream, colour=colour)
     log.error("one.event", path="x")
     assert "\x1b" not in stream.getvalue()
-    assert "error    one.event path=x\n" in stream.getvalue()
+    assert "✗ one.event  path=x\n" in stream.getvalue()
 
 
 def test_every_line_of_a_traceback_for_the_journal_has_its_level():

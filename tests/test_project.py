@@ -15,7 +15,11 @@ from nas_syncd.settings import Settings, env_name
 ROOT = Path(__file__).parents[1]
 LOCKS = ("runtime", "dev", "lowest")
 READMES = ("README.md", "README.fr.md")
-PAGES = [*READMES, "CONTRIBUTING.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*"))]
+PAGES = [
+    *READMES,
+    "CONTRIBUTING.md",
+    *(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")),
+]
 PLANNED = {"verify", "restore", "ledger"}
 
 

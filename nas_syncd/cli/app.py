@@ -296,13 +296,14 @@ def logs(
     document: Annotated[str | None, typer.Option("--document", metavar="ID")] = None,
     level: Annotated[str | None, typer.Option("--level", metavar="L")] = None,
     since: Annotated[str | None, typer.Option("--since", metavar="WHEN")] = None,
+    lines: Annotated[str | None, typer.Option("--lines", "-n", metavar="N")] = None,
     as_json: Json = False,
     env_file: EnvFile = None,
 ) -> int:
     from nas_syncd.cli.logs import Filter, show_logs
 
     call = _call(context, env_file, as_json)
-    return show_logs(call, Filter.of(document, level, since), follow=follow)
+    return show_logs(call, Filter.of(document, level, since, lines), follow=follow)
 
 
 @app.command(cls=Command)

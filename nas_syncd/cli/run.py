@@ -53,4 +53,5 @@ def _log_as(settings: Settings, tap: Tap) -> None:
         journald=is_journal(sys.stderr, journal_stream()),
         colour=wants_colour(),
         tap=tap,
+        language=settings.language,
     )

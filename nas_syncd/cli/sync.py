@@ -177,7 +177,13 @@ def _log_file(settings: Settings) -> Iterator[None]:
         JournalError: The log file cannot be opened.
     """
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        configure_logging(settings.log_level, "console", settings.log_file, stream=nowhere)
+        configure_logging(
+            settings.log_level,
+            "console",
+            settings.log_file,
+            stream=nowhere,
+            language=settings.language,
+        )
         try:
             yield
         finally:

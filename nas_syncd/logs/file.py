@@ -1,14 +1,22 @@
 """The log file: appended to, rotated in the process, opened again when somebody else moved it.
 
 Several processes may share it (the daemon and a command): lines are appended whole, and a process
-whose file was rotated by another one notices within a second.
+whose file was rotated by another one notices within a second. Who rotates holds a lock on the file
+that is rotated, so that two of them never move one another's.
+
+A reader who follows relies on the order of the renames: the oldest first, so that each file's
+successor is always found one number below it, or is not there yet.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from nas_syncd.errors import JournalError
@@ -17,6 +25,8 @@ MOST_BYTES = 10 * 2**20
 MOST_OLD_FILES = 5
 LOOK_SECONDS = 1.0
 ROTATION_RETRY_SECONDS = 60.0
+WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""A file system without locks: rather rotated without one than never."""
 
 
 class LogFile:
@@ -113,12 +123,37 @@ class LogFile:
 
     def _rotate(self) -> None:
         try:
-            self._move_all()
-        except OSError:  # the folder refuses us: rather a long file than none
+            with self._only_us():
+                self._move_all()
+        except OSError:  # somebody is at it, or the folder refuses us: rather a long file than none
             return
         self._rotate_from = 0.0
         self.close()
         self._open()
+
+    @contextlib.contextmanager
+    def _only_us(self) -> Iterator[None]:
+        """
+        Raises:
+            OSError: Another process is rotating this file, or has done so.
+        """
+        fd = self._fd
+        if fd is None:
+            raise FileNotFoundError(self.path)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise
+        try:
+            if not self._still_ours():
+                self._rotate_from = 0.0
+                self._looked_at = 0.0
+                raise FileNotFoundError(self.path)
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_UN)
 
     def _move_all(self) -> None:
         for number in range(self._old_files, 0, -1):

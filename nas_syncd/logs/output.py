@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from nas_syncd.logs.face import Face, Look, plain_words
 from nas_syncd.logs.file import LogFile
-from nas_syncd.logs.safe import (
-    ascii_line,
-    exception_text,
-    json_line,
-    plain_lines,
-    plain_value,
-    safe,
-    str_of,
-)
+from nas_syncd.logs.journald import PRIORITIES, Journal
+from nas_syncd.logs.safe import ascii_line, exception_text, json_line, safe, str_of
 from nas_syncd.logs.tap import Tap
+from nas_syncd.logs.told import SAID, Told, has_sentence, tell
+from nas_syncd.messages import DEFAULT_LANGUAGE
 
 FOREIGN_EVENT = "log.foreign"
 """What other libraries log through the standard library, with their words in ``message``."""
 
-OWN_KEYS = ("timestamp", "level", "event", "logger", "exception")
+OWN_KEYS = ("timestamp", "level", "event", "logger", "exception", SAID)
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _NAMES = {number: name for name, number in LEVELS.items()}
-_SYSLOG = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>", "critical": "<2>"}
-_COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "1;31"}
 
 Record = dict[str, Any]
 
@@ -59,48 +54,99 @@ class _Output:
     """A stream and perhaps a file; all of it in one place, exchanged as a whole."""
 
     threshold: int
+    language: str
     stream: TextIO | None
     as_json: bool
-    colour: bool
+    face: Face
     journald: bool
+    journal: Journal | None
     file: LogFile | None
     tap: Tap | None
     lock: threading.RLock
 
-    @property
-    def _wants_json(self) -> bool:
-        return self.as_json or self.file is not None or self.tap is not None
-
     def write(self, record: Record) -> None:
         """Write one record everywhere. Never raises."""
-        try:
-            line = json_line(record) if self._wants_json else ""
-        except (TypeError, ValueError, RecursionError) as error:
-            record = {**record, "unprintable": type(error).__name__}
-            record = {key: str_of(value) for key, value in record.items()}
-            line = json_line(record)
+        told = tell(record, self.language)
+        line = self._json(record, told) if self._wants_json else ""
         if self.file is not None:
             self.file.write(line)
         if self.tap is not None:
             self.tap.add(line)
+        if self.journal is not None and self.journal.send(record, _for_journal(told), line):
+            return
         if self.stream is not None:
-            lines = [line] if self.as_json else _console(record, colour=self.colour)
-            if self.journald:
-                lines = [_SYSLOG[record["level"]] + one for one in lines]
-            self._print("\n".join(lines) + "\n")
+            with self.lock:
+                self._print(self._shown(record, told, line))
+
+    @property
+    def _wants_json(self) -> bool:
+        used = (self.file, self.tap, self.journal)
+        return self.as_json or any(one is not None for one in used)
+
+    def _json(self, record: Record, told: Told) -> str:
+        try:
+            return json_line(_arranged(record, told))
+        except (TypeError, ValueError, RecursionError) as error:
+            return json_line(
+                {key: str_of(value) for key, value in record.items()}
+                | {"unprintable": type(error).__name__}
+            )
+
+    def _shown(self, record: Record, told: Told, line: str) -> str:
+        if self.as_json:
+            lines = [line]
+        elif self.journald:
+            lines = _for_journal(told).split("\n")
+        else:
+            lines = self._by_face(record, told)
+        if self.journald:
+            lines = [f"<{PRIORITIES[record['level']]}>{one}" for one in lines]
+        return "\n".join(lines) + "\n"
+
+    def _by_face(self, record: Record, told: Told) -> list[str]:
+        if self.face.look.width is not None:
+            width = shutil.get_terminal_size().columns  # it may have changed
+            self.face.look = replace(self.face.look, width=width)
+        return self.face.lines(record, told)
 
     def _print(self, words: str) -> None:
         stream = self.stream
         if stream is None:
             return
-        if not _holds_everything(stream):
+        if not holds_everything(stream):
             words = ascii_line(words)
         try:
-            with self.lock:
-                stream.write(words)
-                stream.flush()
+            stream.write(words)
+            stream.flush()
         except (OSError, ValueError):  # nobody reads any more, or it is closed
             pass
+
+    def close(self) -> None:
+        for one in (self.file, self.journal):
+            if one is not None:
+                one.close()
+
+
+def _for_journal(told: Told) -> str:
+    """Return what the journal shows: it has the time and the level already."""
+    return "\n".join([f"{told.sign} {plain_words(told)}", *told.below])
+
+
+def _arranged(record: Record, told: Told) -> Record:
+    """Return the record in the order in which people read it: what happened comes first.
+
+    Where an event has a sentence of its own, that is ``said``, unless its ``text`` is the same.
+    """
+    first = {key: record[key] for key in OWN_KEYS[:3]}
+    if has_sentence(record) and told.sentence != record.get("text"):
+        first[SAID] = told.sentence
+    elif "text" in record:
+        first["text"] = record["text"]
+    arranged = first | record  # a key keeps its first place
+    for last in ("logger", "exception"):
+        if last in arranged:
+            arranged[last] = arranged.pop(last)
+    return arranged
 
 
 _output: _Output | None = None
@@ -125,6 +171,7 @@ def configure_logging(
     journald: bool = False,
     colour: bool = True,
     tap: Tap | None = None,
+    language: str = DEFAULT_LANGUAGE,
 ) -> None:
     """
     Send every event to *stream* (standard error by default) and to *file*, from now on.
@@ -134,10 +181,14 @@ def configure_logging(
 
     Args:
         quiet: Nothing to *stream*: the file is enough.
-        fmt: ``auto`` is ``console`` on a terminal, JSON lines otherwise; *file* is always JSON.
-        journald: *stream* goes to systemd's journal: lines begin with their level (``<6>``).
+        fmt: ``auto`` is ``console`` (lines for people) on a terminal and in systemd's journal, JSON
+            lines otherwise; *file* is always JSON.
+        journald: *stream* goes to systemd's journal. Lines for people then go there in its own
+            protocol, with fields; what it does not take goes to *stream* and begins with its
+            level (``<6>``).
         colour: Whether a terminal may be coloured.
         tap: Gets every line as well, as JSON.
+        language: Of the sentences.
 
     Raises:
         JournalError: *file* cannot be opened.
@@ -146,12 +197,15 @@ def configure_logging(
     target = stream if stream is not None else sys.stderr
     terminal = _is_terminal(target)
     opened = LogFile(file) if file is not None else None
+    as_json = fmt == "json" or (fmt == "auto" and not (journald or terminal))
     output = _Output(
         threshold=LEVELS[level.lower()],
+        language=language,
         stream=None if quiet else target,
-        as_json=fmt == "json" or (fmt == "auto" and (journald or not terminal)),
-        colour=colour and terminal,
+        as_json=as_json,
+        face=Face(_look(target, language, colour=colour)),
         journald=journald,
+        journal=Journal() if journald and not as_json else None,
         file=opened,
         tap=tap,
         lock=threading.RLock(),
@@ -162,8 +216,8 @@ def configure_logging(
             _foreign = _ForeignHandler()
             logging.getLogger().addHandler(_foreign)
         _foreign.setLevel(max(logging.WARNING, output.threshold))
-        if former is not None and former.file is not None:
-            former.file.close()
+        if former is not None:
+            former.close()
 
 
 def shutdown_logging() -> None:
@@ -174,8 +228,8 @@ def shutdown_logging() -> None:
         if _foreign is not None:
             logging.getLogger().removeHandler(_foreign)
             _foreign = None
-        if former is not None and former.file is not None:
-            former.file.close()
+        if former is not None:
+            former.close()
 
 
 def is_journal(stream: TextIO, journal_stream: str | None) -> bool:
@@ -209,21 +263,10 @@ class _ForeignHandler(logging.Handler):
         output.write(ours)
 
 
-def _console(record: Record, *, colour: bool) -> list[str]:
-    """Return one line for a person, and the traceback's lines below it."""
-    level = record["level"]
-    name = f"{level:<8}"
-    event = plain_value(record["event"])
-    if colour:
-        name, event = f"\x1b[{_COLOURS[level]}m{name}\x1b[0m", f"\x1b[1m{event}\x1b[0m"
-    values = [
-        f"{plain_value(key)}={plain_value(value)}"
-        for key, value in record.items()
-        if key not in OWN_KEYS
-    ]
-    head = " ".join([record["timestamp"], name, event, *values])
-    below = plain_lines(record["exception"]) if "exception" in record else []
-    return [head, *(f"    {line}" for line in below)]
+def _look(stream: TextIO, language: str, *, colour: bool) -> Look:
+    terminal = _is_terminal(stream)
+    width = shutil.get_terminal_size().columns if terminal else None
+    return Look(language, width, colour and terminal, holds_everything(stream))
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
@@ -233,6 +276,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
-def _holds_everything(stream: TextIO) -> bool:
+def holds_everything(stream: TextIO) -> bool:
+    """Return whether every character can be written to *stream*."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return encoding.lower().replace("-", "").replace("_", "") == "utf8"

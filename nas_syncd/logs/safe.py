@@ -188,6 +188,11 @@ def json_line(record: Mapping[str, object]) -> str:
     return _UNSAFE.sub(_escaped, _encode(record))
 
 
+def harmless_json(line: str) -> str:
+    """Return one line of anybody's JSON, so that it steers no terminal and means the same."""
+    return _UNSAFE.sub(_escaped, line)
+
+
 def ascii_line(line: str) -> str:
     """Return a line of JSON, or of our console, for a stream that cannot hold everything."""
     return _NOT_ASCII.sub(_escaped, line)
@@ -199,14 +204,6 @@ def plain_value(value: object) -> str:
         bare = _PLAIN.fullmatch(value) and not _UNSAFE.search(value)
         return value if bare else _UNSAFE.sub(_escaped, _encode(value))
     return _UNSAFE.sub(_escaped, _encode(value))
-
-
-def plain_lines(value: str) -> list[str]:
-    """Return a long text's lines for the console, each of them harmless."""
-    return [
-        _UNSAFE.sub(_escaped, _encode(line))[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-        for line in value.split("\n")
-    ]
 
 
 def _escaped(match: re.Match[str]) -> str:

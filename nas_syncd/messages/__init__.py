@@ -33,6 +33,8 @@ from nas_syncd.messages import (
     doctor_remedies_fr,
     en,
     fr,
+    logs_en,
+    logs_fr,
     service_en,
     service_fr,
 )
@@ -76,6 +78,7 @@ TEXTS: dict[str, dict[str, str]] = {
         **demo_fr.TEXTS,
         **api_fr.TEXTS,
         **backend_fr.TEXTS,
+        **logs_fr.TEXTS,
         **service_fr.TEXTS,
     },
     "en": {
@@ -84,6 +87,7 @@ TEXTS: dict[str, dict[str, str]] = {
         **demo_en.TEXTS,
         **api_en.TEXTS,
         **backend_en.TEXTS,
+        **logs_en.TEXTS,
         **service_en.TEXTS,
     },
 }

@@ -82,10 +82,18 @@ TEXTS: dict[str, str] = {
     "help.explain.wanted": "Id of the document, or path of its file.",
     "help.logs": "Read and follow the log",
     "help.logs.example": "nas-syncd logs -f --document 42",
+    "help.logs.more": (
+        "It finds the log by itself: the file of NAS_SYNCD_LOG_FILE, else systemd's journal, else "
+        "what the running daemon remembers."
+    ),
     "help.logs.follow": "Wait for what comes and show it, until Ctrl-C.",
     "help.logs.document": "This document only.",
     "help.logs.level": "From this level on: debug, info, warning, error.",
     "help.logs.since": "Since this moment: 10m, 2h, 3d or 2024-01-15T14:30.",
+    "help.logs.lines": (
+        "The last N lines, or “all”. By default 100; all of them with --since, --document or "
+        "--json."
+    ),
     # -- labels
     "label.path": "Path",
     "label.file_system": "File system",
@@ -261,11 +269,4 @@ TEXTS: dict[str, str] = {
     "source.kind.outside": "outside the upload folder",
     "source.kind.unreadable": "unreadable",
     "source.kind.unknown": "unknown, the folder does not answer",
-    # -- logs
-    "logs.level": "unknown level '{given}'; allowed are {choices}",
-    "logs.since": "unknown moment '{given}'; for instance 10m, 2h, 3d or 2024-01-15T14:30",
-    "logs.none": "No log file is set",
-    "logs.journald": "As a systemd service the log is read with: {command}",
-    "logs.console": "In the foreground it appears in the terminal of: {command}",
-    "logs.file": "For a file that this command reads: set {name}.",
 }

@@ -83,10 +83,18 @@ TEXTS: dict[str, str] = {
     "help.explain.wanted": "Identifiant du document, ou chemin de son fichier.",
     "help.logs": "Lit et suit le journal d’activité",
     "help.logs.example": "nas-syncd logs -f --document 42",
+    "help.logs.more": (
+        "Le journal est trouvé tout seul : le fichier de NAS_SYNCD_LOG_FILE, sinon le journal de "
+        "systemd, sinon ce que le démon en marche a retenu."
+    ),
     "help.logs.follow": "Attend et montre la suite, jusqu’à Ctrl-C.",
     "help.logs.document": "Ce document seulement.",
     "help.logs.level": "À partir de ce niveau : debug, info, warning, error.",
     "help.logs.since": "Depuis ce moment : 10m, 2h, 3d ou 2024-01-15T14:30.",
+    "help.logs.lines": (
+        "Les N dernières lignes, ou « all ». Par défaut 100 ; toutes avec --since, --document "
+        "ou --json."
+    ),
     # -- labels
     "label.path": "Chemin",
     "label.file_system": "Système de fichiers",
@@ -263,11 +271,4 @@ TEXTS: dict[str, str] = {
     "source.kind.outside": "hors du dossier des documents",
     "source.kind.unreadable": "illisible",
     "source.kind.unknown": "inconnu, le dossier ne répond pas",
-    # -- logs
-    "logs.level": "niveau inconnu « {given} » ; niveaux admis : {choices}",
-    "logs.since": "moment inconnu « {given} » ; par exemple 10m, 2h, 3d ou 2024-01-15T14:30",
-    "logs.none": "Aucun fichier journal n’est réglé",
-    "logs.journald": "Comme service systemd, le journal se lit avec : {command}",
-    "logs.console": "Au premier plan, il s’affiche dans le terminal de : {command}",
-    "logs.file": "Pour un fichier que cette commande lit : réglez {name}.",
 }
