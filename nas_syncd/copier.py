@@ -180,8 +180,10 @@ class Copier:
             hasher = hashlib.new(HASH)
             try:
                 os.lseek(source, 0, os.SEEK_SET)
-                while block := self._read_source(source):
-                    hasher.update(block)
+                done = 0
+                while done <= version.size and (block := self._read_source(source)):
+                    hasher.update(block)  # no further: it may grow faster than we read
+                    done += len(block)
                 self._check_unchanged(source, version)
                 os.lseek(source, 0, os.SEEK_SET)
             except OSError as error:
