@@ -101,6 +101,26 @@ def test_a_virtual_environment_called_env_is_no_settings_file(home):
     assert load_settings(environ={}).source_file is None
 
 
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it gives a file to somebody else")
+@pytest.mark.parametrize("mode", [0o1777, 0o755])
+def test_a_file_that_a_stranger_left_in_a_folder_for_all_is_not_obeyed(home, mode):
+    """In /tmp anybody may leave a ``.env`` that names a log file to write and a database to ask."""
+    folder, file = Path.cwd(), Path(".env")
+    file.write_text("NAS_SYNCD_WORKERS=7")
+    os.chown(file, 65534, 65534)
+    folder.chmod(mode)
+    environ = {"NAS_SYNCD_STATE_DIR": "/state", "NAS_SYNCD_LANGUAGE": "en"}
+
+    if mode == 0o755:  # a folder of the backend's own, where its user's file lies
+        assert load_settings(environ=environ).workers == 7
+        return
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(environ=environ)
+    assert str(folder / ".env") in str(refused.value)
+    assert load_settings(file, environ=environ).workers == 7
+
+
 def test_a_file_that_was_asked_for_has_to_be_there(tmp_path):
     with pytest.raises(ConfigurationError, match="nowhere"):
         load_settings(tmp_path / "nowhere.env", environ={})
