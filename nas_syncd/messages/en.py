@@ -132,6 +132,10 @@ TEXTS: dict[str, str] = {
     "settings.required": "{name} is empty: {allowed}",
     "settings.unknown": "{name}: unknown setting ({origin})[[; did you mean {suggestion}?]]",
     "settings.file_missing": "--env-file '{path}': there is no such file",
+    "settings.file_strangers": (
+        "'{path}' belongs to somebody else and lies in a folder that everybody may write to; "
+        "allowed: another current folder, or --env-file '{path}'"
+    ),
     "settings.file_unreadable": "The settings file '{path}' cannot be read: {cause}",
     "settings.line": "{name}: line {line} of '{path}' cannot be read (a quote left open?)",
     "settings.overlap": (

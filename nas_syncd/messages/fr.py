@@ -140,6 +140,10 @@ TEXTS: dict[str, str] = {
         "{name} : réglage inconnu ({origin})[[ ; vouliez-vous dire {suggestion} ?]]"
     ),
     "settings.file_missing": "--env-file « {path} » : ce fichier n’existe pas",
+    "settings.file_strangers": (
+        "« {path} » appartient à quelqu’un d’autre, dans un dossier où tout le monde peut écrire ; "
+        "permis : un autre dossier courant, ou --env-file « {path} »"
+    ),
     "settings.file_unreadable": "Le fichier de réglages « {path} » ne peut pas être lu : {cause}",
     "settings.line": "{name} : la ligne {line} de « {path} » ne se lit pas (guillemet non fermé ?)",
     "settings.overlap": (
