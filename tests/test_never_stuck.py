@@ -37,6 +37,8 @@ class Lives(RuleBasedStateMachine):
         self.away = self.folder / "away"
         (self.folder / "outside.pdf").write_bytes(b"what no document may ever hold")
         self.locked: sqlite3.Connection | None = None
+        self.waited = False
+        """For a lock on the database; it takes seconds, so once for each life."""
         self.unsettled: set[str] = set()
         self.paths: dict[str, str] = {}
         self.kept: dict[str, bytes] = {}
@@ -155,10 +157,11 @@ class Lives(RuleBasedStateMachine):
 
     # -- what we do ---------------------------------------------------------------------------
 
-    @precondition(lambda self: self.paths)
+    @precondition(lambda self: self.paths and not (self.locked and self.waited))
     @rule()
     def look(self):
         """Every document gets a fate; one that is not marked has a reason that can be read."""
+        self.waited |= self.locked is not None
         for id_, fate in self._go().items():
             if fate.kind is FateKind.SYNCED:
                 assert self.world.flag(id_)
