@@ -285,7 +285,7 @@ REMEDIES: dict[str, str] = {
     "place.name_refused": "Donnez au fichier un nom plus simple ou plus court.",
     "place.denied": "Vérifiez les droits SMB de l’utilisateur sur ce dossier du NAS.",
     "place.no_room": (
-        "Libérez de la place sur le NAS ; le document est réessayé tout seul, les autres continuent."
+        "Libérez de la place sur le NAS ; un nouvel essai suit tout seul, les autres continuent."
     ),
     "place.busy": "Rien à faire : un nouvel essai suit bientôt.",
     "copy.verify": (

@@ -8,8 +8,8 @@ import unicodedata
 _DRIVE_OR_SCHEME = re.compile(r"^([A-Za-z]:[\\/]|[A-Za-z][A-Za-z0-9+.-]*://|\\\\)")
 _USUAL_NAME = "uploads"
 LONGEST_PATH = 4096
-"""In UTF-8 bytes: no system opens a longer one. The paths of many rows go to the child in one frame,
-which a few endless ones would burst."""
+"""In UTF-8 bytes: no system opens a longer one. The paths of many rows go to the child in one
+frame, which a few endless ones would burst."""
 
 
 def relative_path(file_path: str, upload_dir: str, db_upload_dir: str | None) -> str | None:
