@@ -148,6 +148,7 @@ class Lives(RuleBasedStateMachine):
     @precondition(lambda self: self.locked)
     @rule()
     def unlock(self):
+        assert self.locked is not None
         self.locked.close()
         self.locked = None
 
@@ -165,6 +166,7 @@ class Lives(RuleBasedStateMachine):
         for id_, fate in self._go().items():
             if fate.kind is FateKind.SYNCED:
                 assert self.world.flag(id_)
+                assert fate.receipt is not None
                 assert not self.away.exists()
                 place = fate.receipt.destination
                 assert (
@@ -209,8 +211,9 @@ class LivesThatEndWell(Lives):
                 fates = self._go() if self.paths else {}
                 self.world.clock.pass_by(2 * DAY)
             for id_, name in self.paths.items():
-                code = fates[id_].reason.code if fates[id_].reason else ""
-                assert self.world.flag(id_) or code == "refuse.unfilable", (name, fates[id_])
+                reason = fates[id_].reason
+                refused = reason is not None and reason.code == "refuse.unfilable"
+                assert self.world.flag(id_) or refused, (name, fates[id_])
         finally:
             super().teardown()
 

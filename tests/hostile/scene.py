@@ -84,7 +84,8 @@ def client(stage: Stage) -> Client:
 
 def documents(stage: Stage) -> dict[str, Line]:
     """Return every line of ``GET /sync/documents``, by id."""
-    ask, found, cursor = client(stage), {}, ""
+    ask, cursor = client(stage), ""
+    found: dict[str, Line] = {}
     while True:
         said = ask.get(f"/sync/documents?limit=200&lang=en{cursor}")
         assert said.status == 200, said.body
