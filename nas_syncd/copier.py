@@ -21,6 +21,7 @@ from typing import NamedTuple
 from nas_syncd.errors import (
     NasDownError,
     NasFullError,
+    NoRoomError,
     PlaceTakenError,
     SourceChangedError,
     SyncError,
@@ -180,8 +181,10 @@ class Copier:
             hasher = hashlib.new(HASH)
             try:
                 os.lseek(source, 0, os.SEEK_SET)
-                while block := self._read_source(source):
-                    hasher.update(block)
+                done = 0
+                while done <= version.size and (block := self._read_source(source)):
+                    hasher.update(block)  # no further: it may grow faster than we read
+                    done += len(block)
                 self._check_unchanged(source, version)
                 os.lseek(source, 0, os.SEEK_SET)
             except OSError as error:
@@ -363,7 +366,12 @@ class Copier:
             raise SourceChangedError(self.order.relative, path=self.order.relative)
 
     def _check_space(self, size: int) -> None:
-        """Before a big file, ask; the advice of a small one is the batch's."""
+        """Before a big file, ask; the advice of a small one is the batch's.
+
+        Raises:
+            NasFullError: Less is free than must stay free: everybody's trouble.
+            NoRoomError: Only this one does not fit.
+        """
         if size < FLUSH_FIRST_BYTES:
             return
         try:
@@ -371,8 +379,12 @@ class Copier:
             free = free_bytes(self.calls.fstatvfs(self.tree.root))
         except OSError as error:
             raise nas_error(error, ".", own=True) from error
-        if free < size + self.order.min_free_bytes:
-            raise NasFullError(f"{free} bytes free, {size} wanted", free=free, needed=size)
+        least = self.order.min_free_bytes
+        if free < size + least:
+            words = f"{free} bytes free, {size} wanted"
+            if free < max(least, FLUSH_FIRST_BYTES):
+                raise NasFullError(words, free=free, needed=size)
+            raise NoRoomError(words, path=self.order.relative, free=free, needed=size + least)
 
     def _remove_stale(self) -> None:
         for path in self.order.stale:

@@ -34,6 +34,7 @@
         ├── PlaceDeniedError          the folder on the NAS refuses us (the NAS as a whole does not)
         ├── PlaceBusyError            another installation files something there at this moment
         ├── VerifyError               what the NAS gave back is not what was written
+        ├── NoRoomError               it is larger than what is free; smaller ones still fit
         ├── NameRefusedError          the NAS refuses the name
         └── UnfilableError            neither ``date`` nor ``created_at``
 
@@ -225,6 +226,13 @@ class PlaceBusyError(DocumentError):
     """Another installation is filing something at this very place."""
 
     code = "place.busy"
+
+
+class NoRoomError(DocumentError):
+    """This one is larger than what is free on a NAS that is not full. Params: ``path``, ``free``,
+    ``needed``. No trouble of the NAS: a sparse file of any size would keep everybody waiting."""
+
+    code = "place.no_room"
 
 
 class VerifyError(DocumentError):

@@ -54,6 +54,22 @@ def test_a_folder_with_something_else_in_it_is_refused_and_stays_as_it_is(tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 
 
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it gives a folder to somebody else")
+def test_a_demo_folder_of_somebody_else_is_not_cleared(tmp_path):
+    """Who owns it may put a link to a folder of ours in its place while it is cleared."""
+    theirs = tmp_path / "demo"
+    claim(theirs).close()
+    (theirs / "uploads/kept.txt").write_text("still there")
+    os.chown(theirs, 65534, 65534)
+
+    with pytest.raises(FolderError) as refused:
+        claim(theirs)
+
+    assert refused.value.code == "demo.folder.foreign"
+    assert (theirs / "uploads/kept.txt").exists()
+
+
 def test_a_former_demo_is_cleared_but_what_it_did_not_make_stays(tmp_path):
     with claimed(tmp_path / "demo") as former:
         (former.nas / "2025").mkdir()

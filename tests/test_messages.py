@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_syncd import errors, messages
-from nas_syncd.messages import explain, remedy, render_error, text
+from nas_syncd.messages import explain, harmless_json, remedy, render_error, text
 from nas_syncd.models import MountState, Reason, SourceKind
 
 NOW = dt.datetime(2024, 1, 15, 14, 30, tzinfo=dt.UTC)
@@ -244,3 +245,13 @@ def test_a_time_parameter_is_shown_as_a_time_also_when_it_comes_from_the_journal
 )
 def test_no_parameter_whatever_breaks_a_text(key, params):
     assert explain(Reason(key, params), "fr")
+
+
+@given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner, max_size=3)))
+def test_json_made_harmless_means_the_same_and_steers_nothing(value):
+    words = harmless_json(json.dumps(value, ensure_ascii=False, indent=2))
+
+    assert json.loads(words) == value
+    assert not re.search(
+        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", words
+    )

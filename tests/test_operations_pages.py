@@ -61,6 +61,7 @@ def test_a_page_has_a_title_and_names_only_commands_that_exist(page):
         command.name or getattr(command.callback, "__name__", "")
         for command in app.registered_commands
     }
+    commands |= {group.name for group in app.registered_groups if group.name}
     named = set(re.findall(r"`nas-syncd ([a-z]+)\b", text))
     assert named <= commands
 

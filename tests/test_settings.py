@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from nas_syncd import settings as subject
@@ -95,6 +99,26 @@ def test_only_the_first_file_that_exists_is_read(home):
 def test_a_virtual_environment_called_env_is_no_settings_file(home):
     (home / "here" / ".env").mkdir()
     assert load_settings(environ={}).source_file is None
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it gives a file to somebody else")
+@pytest.mark.parametrize("mode", [0o1777, 0o755])
+def test_a_file_that_a_stranger_left_in_a_folder_for_all_is_not_obeyed(home, mode):
+    """In /tmp anybody may leave a ``.env`` that names a log file to write and a database to ask."""
+    folder, file = Path.cwd(), Path(".env")
+    file.write_text("NAS_SYNCD_WORKERS=7")
+    os.chown(file, 65534, 65534)
+    folder.chmod(mode)
+    environ = {"NAS_SYNCD_STATE_DIR": "/state", "NAS_SYNCD_LANGUAGE": "en"}
+
+    if mode == 0o755:  # a folder of the backend's own, where its user's file lies
+        assert load_settings(environ=environ).workers == 7
+        return
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(environ=environ)
+    assert str(folder / ".env") in str(refused.value)
+    assert load_settings(file, environ=environ).workers == 7
 
 
 def test_a_file_that_was_asked_for_has_to_be_there(tmp_path):
@@ -674,3 +698,72 @@ def test_under_a_manager_that_keeps_no_log_it_goes_to_the_managers_folder():
     assert load({**launchd, "NAS_SYNCD_LOG_FILE": "/var/own.log"}).log_file == Path("/var/own.log")
     for systemd in ({"NOTIFY_SOCKET": "/run/notify"}, {"JOURNAL_STREAM": "8:1"}):
         assert load({**launchd, **systemd}).log_file is None
+
+
+# -- every value ------------------------------------------------------------------------------
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1).filter(
+    lambda word: not set(word) & set("'\"`\\$#=,{}/~") and word != ".."
+)
+NUMBERS = st.floats(0.1, 3600).map(lambda number: round(number, 3))
+VALUES = st.fixed_dictionaries(
+    {},
+    optional={
+        "NAS_LOCAL_PATH": WORDS.map("/nas/{}".format),
+        "UPLOAD_DIR": WORDS.map("/uploads/{}".format),
+        "NAS_SYNCD_DB_UPLOAD_DIR": WORDS.map("/app/{}".format),
+        "NAS_SYNCD_SETTLE_SECONDS": NUMBERS.map(str),
+        "NAS_SYNCD_SCAN_SECONDS": NUMBERS.map(str),
+        "NAS_SYNCD_NAS_TIMEOUT_SECONDS": NUMBERS.map(str),
+        "NAS_SYNCD_WORKERS": st.integers(1, 64).map(str),
+        "NAS_SYNCD_API_PORT": st.integers(0, 65535).map(str),
+        "NAS_SYNCD_API_TOKEN": WORDS,
+        "NAS_SYNCD_MIN_FREE_SPACE": st.integers(0, 2**50).map(str),
+        "NAS_SYNCD_LANGUAGE": st.sampled_from(["fr", "en", "EN"]),
+        "NAS_SYNCD_WATCH": st.sampled_from(["auto", "native", "poll"]),
+    },
+)
+
+
+@given(VALUES)
+def test_what_is_set_comes_back_and_can_be_set_again(given_values):
+    """The same from the environment and from a file; and what was read, set again, is the same."""
+    from_environment = load(given_values)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".env") as file:
+        file.write("".join(f"{name}={value}\n" for name, value in given_values.items()))
+        file.flush()
+        from_file = load_settings(Path(file.name), environ={"NAS_SYNCD_STATE_DIR": "/state"})
+    values = from_environment.model_dump()
+    again = load({name: _as_set(values[_field(name)]) for name in given_values})
+
+    assert from_file.model_dump() == values
+    assert again.model_dump() == values
+    assert "NAS_SYNCD_API_TOKEN" not in given_values or (
+        from_environment.api_token.get_secret_value() == given_values["NAS_SYNCD_API_TOKEN"]
+    )
+
+
+def _field(name: str) -> str:
+    return name.removeprefix("NAS_SYNCD_").lower()
+
+
+def _as_set(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([env_name(name) for name in Settings.model_fields]),
+        st.text(max_size=40),
+        max_size=3,
+    )
+)
+def test_whatever_is_set_is_taken_or_refused_in_one_line(given_values):
+    """Never anything but a refusal that names the setting."""
+    try:
+        load({"NAS_SYNCD_LANGUAGE": "en", **given_values})
+    except ConfigurationError as refused:
+        line = str(refused)
+        assert len(line.splitlines()) == 1
+        assert not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e]", line)
+        assert any(name in line for name in given_values)

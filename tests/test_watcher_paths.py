@@ -30,6 +30,7 @@ THERE = "/app/uploads"
         ("a..pdf", "a..pdf"),
         (" a.pdf", " a.pdf"),
         ("caf\udce9.pdf", "caf\udce9.pdf"),
+        ("\ud800" + "x" * 4093, "\ud800" + "x" * 4093),
     ],
 )
 def test_a_path_as_the_backend_writes_it_leads_below_the_upload_folder(file_path, relative):
@@ -58,6 +59,8 @@ def test_a_path_as_the_backend_writes_it_leads_below_the_upload_folder(file_path
         "\\\\nas\\share\\x.pdf",
         "file:///app/uploads/a.pdf",
         "s3://bucket/a.pdf",
+        "x" * 4097,
+        "💶" * 1025,
     ],
 )
 def test_what_leads_elsewhere_is_outside(file_path):

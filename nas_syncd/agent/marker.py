@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import sys
 
 from nas_syncd.errors import (
@@ -26,6 +27,8 @@ from nas_syncd.names import MARKER_NAME
 from nas_syncd.nasfs import DOWN, Calls, Step, is_privacy
 
 MARKER_BYTES = 4096
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""What we take for a NAS's UUID. It comes to stand in the journal, in logs and in answers."""
 
 
 def open_root(path: str, step: Step, calls: Calls) -> int:
@@ -95,7 +98,7 @@ def uuid_in(text: bytes) -> str | None:
         nas = json.loads(text)["nas"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return nas if isinstance(nas, str) and nas else None
+    return nas if isinstance(nas, str) and _PLAIN_WORD.fullmatch(nas) else None
 
 
 def marker_error(error: OSError, path: str) -> MountError:

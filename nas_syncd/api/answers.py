@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 
 from nas_syncd.desk.views import why
 from nas_syncd.errors import MountError, SyncError, Whose
-from nas_syncd.messages import render_error
+from nas_syncd.messages import harmless_json, render_error
 from nas_syncd.models import Reason
 
 _STATUS = {
@@ -23,13 +23,13 @@ RETRY_SECONDS = 5
 
 
 class Answer(JSONResponse):
-    """JSON in which a name that is not UTF-8 harms nobody."""
+    """JSON in which no name harms anybody: one that is not UTF-8, or that steers a terminal."""
 
     def render(self, content: Any) -> bytes:
         words = json.dumps(
             content, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str
         )
-        return words.encode("utf-8", "backslashreplace")  # an unpaired surrogate, as JSON has it
+        return harmless_json(words).encode()
 
 
 def status_of(error: SyncError) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_syncd.errors import ConfigurationError, SyncError
-from nas_syncd.messages import text, visible
+from nas_syncd.messages import harmless_json, text, visible
 
 if TYPE_CHECKING:
     from nas_syncd.settings import Settings
@@ -91,12 +91,12 @@ class Call:
     def answer(self, data: dict[str, Any]) -> None:
         """Write what a program asked for: one JSON object."""
         plain = json.dumps(data, ensure_ascii=False, indent=2, default=str)
-        sys.stdout.write(_encodable(self.redacted(plain)) + "\n")
+        sys.stdout.write(harmless_json(self.redacted(plain)) + "\n")
 
     def answer_line(self, data: dict[str, Any]) -> None:
         """Write one of several JSON objects, each in a line of its own, at once."""
         plain = json.dumps(data, ensure_ascii=False, default=str)
-        self.say(_encodable(plain), at_once=True)
+        self.say(harmless_json(plain), at_once=True)
 
     def fail(self, error: SyncError) -> None:
         """Say what went wrong and what to do about it, in one line or as JSON."""
@@ -125,10 +125,3 @@ class Call:
         if original_name:
             return visible(f"{identifier} ({original_name})")
         return visible(identifier)
-
-
-def _encodable(words: str) -> str:
-    """Return JSON without unpaired surrogates, which no stream can hold."""
-    return "".join(
-        f"\\u{ord(char):04x}" if "\ud800" <= char <= "\udfff" else char for char in words
-    )

@@ -140,13 +140,15 @@ def _make(folder: Path) -> bool:
     """Make *folder* when it is not there; say whether it is a demo's own, or was just empty.
 
     Raises:
-        FolderError: It is neither empty nor a demo's.
+        FolderError: It is neither empty nor a demo's, or it belongs to somebody else.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise FolderError("demo.folder.foreign", folder)
     if not folder.exists():
         folder.mkdir()
         return True
+    if folder.stat().st_uid != os.geteuid():  # its owner may swap it while we clear it
+        raise FolderError("demo.folder.foreign", folder)
     if _is_ours(folder / MARKER):
         return True
     if any(folder.iterdir()):

@@ -71,6 +71,9 @@ TEXTS: dict[str, str] = {
     "place.blocked": "A file or a link stands where a folder must be on the NAS[[: {path}]]",
     "place.name_refused": "The NAS refuses this file name[[: {path}]]",
     "place.denied": "Permission denied for this folder on the NAS[[: {path}]]",
+    "place.no_room": (
+        "The NAS has no room for a file of this size[[: {free} free, {needed} needed]]"
+    ),
     "place.busy": "Another installation is filing a document in this place[[: {path}]]",
     "copy.verify": "What the NAS gave back differs from the original[[: {path}]]",
     # -- why nothing is done yet
@@ -131,6 +134,10 @@ TEXTS: dict[str, str] = {
     "settings.required": "{name} is empty: {allowed}",
     "settings.unknown": "{name}: unknown setting ({origin})[[; did you mean {suggestion}?]]",
     "settings.file_missing": "--env-file '{path}': there is no such file",
+    "settings.file_strangers": (
+        "'{path}' belongs to somebody else and lies in a folder that everybody may write to; "
+        "allowed: another current folder, or --env-file '{path}'"
+    ),
     "settings.file_unreadable": "The settings file '{path}' cannot be read: {cause}",
     "settings.line": "{name}: line {line} of '{path}' cannot be read (a quote left open?)",
     "settings.overlap": (
@@ -277,6 +284,9 @@ REMEDIES: dict[str, str] = {
     "place.blocked": "Rename what stands on the NAS in the folder's place.",
     "place.name_refused": "Give the file a simpler or shorter name.",
     "place.denied": "Check the user's SMB rights on this folder of the NAS.",
+    "place.no_room": (
+        "Free some space on the NAS; the document is tried again by itself, the others go on."
+    ),
     "place.busy": "Nothing to do: another attempt follows soon.",
     "copy.verify": (
         "The original is unharmed and the copy will be made again. "

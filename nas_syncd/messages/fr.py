@@ -74,6 +74,10 @@ TEXTS: dict[str, str] = {
     "place.blocked": "Un fichier ou un lien occupe la place d’un dossier sur le NAS[[ : {path}]]",
     "place.name_refused": "Le NAS refuse ce nom de fichier[[ : {path}]]",
     "place.denied": "Permission refusée pour ce dossier du NAS[[ : {path}]]",
+    "place.no_room": (
+        "Le NAS n’a pas la place pour un fichier de cette taille"
+        "[[ : {free} libres, il en faut {needed}]]"
+    ),
     "place.busy": "Une autre installation classe un document à cette place[[ : {path}]]",
     "copy.verify": "La copie relue sur le NAS diffère de l’original[[ : {path}]]",
     # -- why nothing is done yet
@@ -140,6 +144,10 @@ TEXTS: dict[str, str] = {
         "{name} : réglage inconnu ({origin})[[ ; vouliez-vous dire {suggestion} ?]]"
     ),
     "settings.file_missing": "--env-file « {path} » : ce fichier n’existe pas",
+    "settings.file_strangers": (
+        "« {path} » appartient à quelqu’un d’autre, dans un dossier où tout le monde peut écrire ; "
+        "permis : un autre dossier courant, ou --env-file « {path} »"
+    ),
     "settings.file_unreadable": "Le fichier de réglages « {path} » ne peut pas être lu : {cause}",
     "settings.line": "{name} : la ligne {line} de « {path} » ne se lit pas (guillemet non fermé ?)",
     "settings.overlap": (
@@ -287,6 +295,9 @@ REMEDIES: dict[str, str] = {
     "place.blocked": "Renommez sur le NAS ce qui occupe la place du dossier.",
     "place.name_refused": "Donnez au fichier un nom plus simple ou plus court.",
     "place.denied": "Vérifiez les droits SMB de l’utilisateur sur ce dossier du NAS.",
+    "place.no_room": (
+        "Libérez de la place sur le NAS ; un nouvel essai suit tout seul, les autres continuent."
+    ),
     "place.busy": "Rien à faire : un nouvel essai suit bientôt.",
     "copy.verify": (
         "L’original est intact et la copie sera refaite. "

@@ -13,10 +13,13 @@ MISSING = "?"
 LONGEST = 2000
 """Characters of one value that are shown; a database driver can say a lot."""
 
-_STEERING = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+_LEFT_BY_JSON = (
+    "\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
 )
+"""What JSON leaves as it is although it steers a terminal or cannot be encoded."""
+_STEERING = re.compile(f"[\x00-\x1f{_LEFT_BY_JSON}]")
 """Controls, line separators, writing-direction overrides, unpaired surrogates."""
+_STEERING_JSON = re.compile(f"[{_LEFT_BY_JSON}]")
 
 _SIZE_UNITS = {"fr": ("o", "Kio", "Mio", "Gio", "Tio"), "en": ("B", "KiB", "MiB", "GiB", "TiB")}
 _DAY_UNIT = {"fr": "j", "en": "d"}
@@ -32,6 +35,11 @@ _WORDS = {
 def visible(value: str) -> str:
     """Return *value* in one harmless line: ``\\n`` as two characters, a raw byte as ``\\xe9``."""
     return _STEERING.sub(_escape, value)
+
+
+def harmless_json(words: str) -> str:
+    """Return JSON that means the same, and steers no terminal that it is printed on."""
+    return _STEERING_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", words)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import stat
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,16 +155,33 @@ def credential_files(source_file: Path, names: Collection[str]) -> list[tuple[st
 
 
 def find_file(env_file: Path | None) -> Path | None:
-    """Return the file to read. One that was asked for has to be there (a pipe will do)."""
+    """
+    Return the file to read. One that was asked for has to be there (a pipe will do).
+
+    Raises:
+        NotAllowedError: It is not there; or the one that was found may be anybody's.
+    """
     if env_file is not None:
         path = Path(os.path.expanduser(env_file))
         if not os.path.exists(path) or os.path.isdir(path):
             raise NotAllowedError("settings.file_missing", path=str(env_file))
         return Path(os.path.abspath(path))
     # isfile: a virtual environment may be called .env
-    return next(
+    found = next(
         (Path(os.path.abspath(path)) for path in candidates() if os.path.isfile(path)), None
     )
+    if found is not None and _is_strangers(found):
+        raise NotAllowedError("settings.file_strangers", path=str(found))
+    return found
+
+
+def _is_strangers(path: Path) -> bool:
+    """Whether somebody else has left *path* in a folder where everybody may, such as /tmp."""
+    try:
+        for_all = path.parent.stat().st_mode & stat.S_IWOTH
+        return bool(for_all) and path.stat().st_uid not in (0, os.geteuid())
+    except OSError:  # gone meanwhile: reading it says so
+        return False
 
 
 def read_file(path: Path, environ: Mapping[str, str], names: Collection[str]) -> dict[str, str]:

@@ -7,6 +7,9 @@ import unicodedata
 
 _DRIVE_OR_SCHEME = re.compile(r"^([A-Za-z]:[\\/]|[A-Za-z][A-Za-z0-9+.-]*://|\\\\)")
 _USUAL_NAME = "uploads"
+LONGEST_PATH = 4096
+"""In UTF-8 bytes: no system opens a longer one. The paths of many rows go to the child in one
+frame, which a few endless ones would burst."""
 
 
 def relative_path(file_path: str, upload_dir: str, db_upload_dir: str | None) -> str | None:
@@ -14,9 +17,12 @@ def relative_path(file_path: str, upload_dir: str, db_upload_dir: str | None) ->
 
     Understood are paths under *db_upload_dir* or *upload_dir*, and relative ones, with or
     without the folder's own name (or ``uploads``) in front. ``//`` and ``/./`` are evened out.
-    Anything with ``..`` in it, another absolute path, ``C:\\x`` or ``file://…`` is outside.
+    Anything with ``..`` in it, another absolute path, ``C:\\x`` or ``file://…`` is outside, and so
+    is what is longer than any path can be.
     """
     if not file_path or "\0" in file_path or _DRIVE_OR_SCHEME.match(file_path):
+        return None
+    if len(file_path.encode("utf-8", "surrogatepass")) > LONGEST_PATH:
         return None
     components = file_path.split("/")
     if ".." in components or components[-1] in {"", "."}:
