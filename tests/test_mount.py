@@ -141,7 +141,7 @@ class Watched:
 def watch():
     with contextlib.ExitStack() as stack:
 
-        def make(path, *, identity=None, timeout_seconds=20.0, min_free_bytes=0):
+        def make(path, *, identity=None, timeout_seconds=20.0, min_free_bytes=0, **more):
             agent = Agent(
                 "nas",
                 side="nas",
@@ -159,6 +159,7 @@ def watch():
                 min_free_bytes=min_free_bytes,
                 remember=remembered.append,
                 on_change=lambda was, now: told.append((was.state, now.state)),
+                **more,
             )
             return Watched(guard, agent, told, remembered)
 
@@ -327,6 +328,18 @@ def test_an_idle_mount_that_is_well_is_left_to_sleep(watch, nas):
 
     assert not watched.guard.due(work_waits=False)
     assert not watched.guard.due(work_waits=True)
+
+
+def test_an_idle_mount_is_looked_at_once_in_a_while_and_its_loss_noticed(watch, nas):
+    """Its disk may have been exchanged, or its server have died, without a word in the table."""
+    watched = watch(pair(nas), idle_check_seconds=0.2)
+    assert watched.look().usable
+    (nas / MARKER_NAME).unlink()
+
+    assert not watched.guard.due(work_waits=False), "not at once"
+    wait_until(lambda: watched.guard.due(work_waits=False), "due", seconds=5)
+
+    assert watched.look().state is MountState.NOT_MOUNTED
 
 
 def test_a_mount_that_is_not_there_is_asked_again_soon_while_work_waits(watch, nas):
