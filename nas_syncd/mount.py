@@ -28,6 +28,7 @@ FULL_FIRST_RETRY_SECONDS = 4.0
 """Where the server's free space is no guide (a quota), a full NAS is tried again after this,
 doubling to the limit above."""
 IDLE_CHECK_SECONDS = 3600.0
+"""A NAS that is well may lose its disk, or its server, and the mount table says nothing."""
 AWAY_CHECK_SECONDS = 60.0
 """A NAS that cannot be used is asked this often although nothing waits for it."""
 
@@ -93,6 +94,7 @@ class Guard:
         recall: Callable[[], Identity | None] = lambda: None,
         on_change: Callable[[MountView, MountView], None] = lambda _was, _now: None,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        idle_check_seconds: float = IDLE_CHECK_SECONDS,
     ) -> None:
         """
         Args:
@@ -101,6 +103,7 @@ class Guard:
             remember: Called when a first marker is pinned.
             recall: Asked before each look: another process may have paired meanwhile.
             on_change: Called with the old and the new view, in whatever thread noticed.
+            idle_check_seconds: A NAS that is well is asked this often although nothing waits.
         """
         self.agent = agent
         self.path = path
@@ -110,6 +113,7 @@ class Guard:
         self._recall = recall
         self._on_change = on_change
         self._now = now
+        self._idle_check_seconds = idle_check_seconds
         self._lock = threading.RLock()
         self._checking: Future[MountView] | None = None
         self._short: Shortage | None = None
@@ -255,7 +259,7 @@ class Guard:
 
     def _schedule(self) -> None:
         if self.view.usable:
-            self._due = time.monotonic() + IDLE_CHECK_SECONDS
+            self._due = time.monotonic() + self._idle_check_seconds
         else:
             self._due = time.monotonic() + self._backoff
             self._backoff = min(self._backoff * 2, RETRY_LIMIT_SECONDS)
@@ -273,16 +277,17 @@ class Guard:
         with self._lock:
             if self._checking is not None:
                 return False
+            asleep = line is not None and line.file_system == "autofs"
             if line != self._line:
                 self._line = line
-                if line is not None and line.file_system == "autofs" and not work_waits:
-                    return False  # it went to sleep: looking would mount it again
+                if asleep and not work_waits:
+                    return False  # looking would mount it again
                 self._backoff = RETRY_FIRST_SECONDS
                 return True
             if self.view.state is MountState.UNKNOWN:
                 return True
             if self.view.usable:
-                return work_waits and time.monotonic() >= self._due
+                return (work_waits or not asleep) and time.monotonic() >= self._due
             patience = 0.0 if work_waits else AWAY_CHECK_SECONDS
             return time.monotonic() >= self._due + patience
 
