@@ -16,6 +16,7 @@ import pytest
 
 from nas_syncd.copier import BLOCK_BYTES, FLUSH_FIRST_BYTES, Copier
 from nas_syncd.errors import (
+    MountError,
     NasDeniedError,
     NasDownError,
     NasFullError,
@@ -473,6 +474,41 @@ def test_when_all_names_are_taken_nothing_is_replaced_and_nothing_is_left(upload
         copy(nas, an_order(uploads))
 
     assert files_below(nas) == before
+
+
+class Blind(FaultyCalls):
+    """A NAS whose listings lag behind: they miss what another client has just put there."""
+
+    def listdir(self, fd):
+        return [name for name in super().listdir(fd) if name != "a.pdf"]
+
+
+@MODES
+def test_what_a_listing_misses_is_not_replaced(uploads, nas, claims):
+    stranger = put(nas, PLACE, b"somebody else's")
+    before = identity(stranger)
+
+    copied = copy(nas, an_order(uploads), Blind(), claims=claims)
+
+    assert identity(stranger) == before
+    assert copied.destination == SECOND
+    assert files_below(nas) == {PLACE: b"somebody else's", SECOND: CONTENT}
+
+
+@pytest.mark.parametrize("op", ["write", "fsync", "read"])
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_nas_that_cannot_do_what_every_copy_needs_is_no_documents_fault(uploads, nas, op, number):
+    with pytest.raises(MountError):
+        copy(nas, an_order(uploads), FaultyCalls(fail(op, number=number)))
+
+    assert files_below(nas) == {}
+
+
+def test_a_signal_during_the_rename_costs_nothing(uploads, nas):
+    calls = FaultyCalls(fail("rename_exclusive", number=errno.EINTR, times=2))
+
+    assert copy(nas, an_order(uploads), calls).destination == PLACE
+    assert files_below(nas) == {PLACE: CONTENT}
 
 
 @MODES
