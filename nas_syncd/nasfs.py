@@ -65,7 +65,7 @@ DOWN = frozenset(
 """FACTS: on a network file system these mean "the NAS is down", not "this file is bad"."""
 NOT_SUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 DIRECTORY_FSYNC_FORGIVEN = NOT_SUPPORTED | {errno.EBADF}
-RENAME_RETRY = frozenset({errno.EACCES, errno.EBUSY, errno.ETXTBSY})
+RENAME_RETRY = frozenset({errno.EACCES, errno.EBUSY, errno.ETXTBSY, errno.EINTR})
 RENAME_RETRY_SECONDS = (0.05, 0.2, 0.5, 1.5)
 STALE_CLAIM_SECONDS = 600.0
 LOCK_STEP_SECONDS = 1.0
@@ -199,6 +199,8 @@ def nas_error(error: OSError, path: str, *, own: bool = False) -> SyncError:
         kind = NasDeniedError if own else PlaceDeniedError
     elif number in (errno.ENOTDIR, errno.ELOOP, errno.EISDIR):
         kind = PlaceBlockedError
+    elif own and number in NOT_SUPPORTED:
+        kind = MountError  # the name is ours and was taken: every document would meet this
     elif number in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
         kind = NameRefusedError
     elif number in (errno.EBUSY, errno.ETXTBSY):
@@ -423,7 +425,9 @@ def _rename_claimed(
 ) -> None:
     """Where no rename is exclusive: claim the place, look, rename, give the claim back.
 
-    FACTS: "look, then rename" alone loses a file when two hosts do it at once.
+    FACTS: "look, then rename" alone loses a file when two hosts do it at once. The look is twofold:
+    a listing knows the names that differ in case or composition only, but may lag behind; the
+    look-up asks for this very name.
     """
     calls = tree.calls
     claims = tree.folder(CLAIM_FOLDER, step, own=True)
@@ -437,10 +441,22 @@ def _rename_claimed(
         if any(place_key(found) == place_key(name) for found in names):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
         step("nas")
+        if _stands(name, folder, calls):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+        step("nas")
         calls.rename(temp, temp_folder.fd, name, folder.fd)
     finally:
         with contextlib.suppress(OSError):  # left behind, it goes stale and is taken over
             calls.unlink(claim, dir_fd=claims.fd)
+
+
+def _stands(name: str, folder: Folder, calls: Calls) -> bool:
+    """Whether something stands at *name*. Anything but a plain no is an error, never a no."""
+    try:
+        calls.lstat(name, dir_fd=folder.fd)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _take_claim(calls: Calls, claims: Folder, claim: str, temp_folder: Folder, temp: str) -> None:
