@@ -77,6 +77,10 @@ class Host:
     def pid(self) -> str:
         return self.show("MainPID")
 
+    def has_told(self, event: str) -> bool:
+        """Whether the journal holds this event, by the field that we gave it."""
+        return bool(self.run(f"journalctl -q SYNCD_EVENT={event} -o cat")[1].strip())
+
     def wait_status(self, words: str, seconds: float = 20) -> None:
         """Until the STATUS line says *words*."""
         self.systemd.wait_until(

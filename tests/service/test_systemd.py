@@ -171,12 +171,12 @@ def test_a_setting_that_became_wrong_is_not_tried_again_and_again(host: Fresh) -
     fresh.install()
     right = fresh.stage.settings
     fresh.must("systemctl reload nas-syncd")
-    fresh.systemd.wait_until(lambda: '"daemon.reloaded"' in fresh.journal(), "reloaded")
+    fresh.systemd.wait_until(lambda: fresh.has_told("daemon.reloaded"), "reloaded")
     assert fresh.must("journalctl -q -t nas-syncd -n 1 -o cat") != ""
     fresh.stage.settings = {**right, "NAS_SYNCD_WORKERS": "many"}
     fresh.write_settings()
     fresh.must("systemctl reload nas-syncd")
-    fresh.systemd.wait_until(lambda: '"daemon.reload_refused"' in fresh.journal(), "refused")
+    fresh.systemd.wait_until(lambda: fresh.has_told("daemon.reload_refused"), "refused")
     assert fresh.show("ActiveState") == "active"
     assert fresh.run("systemctl restart nas-syncd")[0] != 0
     assert (fresh.show("ActiveState"), fresh.show("SubState")) == ("failed", "failed")
