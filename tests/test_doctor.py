@@ -126,6 +126,40 @@ def test_an_interrupted_doctor_leaves_nothing_behind(stage: Stage):
     assert codes[-1] == INTERRUPTED
 
 
+INTERRUPT_AT = """
+import os, sys
+from pathlib import Path
+from nas_syncd.doctor import watching
+
+real, once = getattr(os, sys.argv[2]), []
+
+def interrupted(*args, **kwargs):
+    if sys.argv[3] == "after":
+        real(*args, **kwargs)
+    if not once:
+        once.append(True)
+        raise KeyboardInterrupt
+    return real(*args, **kwargs)
+
+setattr(os, sys.argv[2], interrupted)
+with watching._own_folder(Path(sys.argv[1])) as folder:
+    (folder / "canary").touch()
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "moment"), [("mkdir", "after"), ("rmdir", "before"), ("unlink", "before")]
+)
+def test_an_interrupt_at_the_worst_moment_leaves_nothing_behind(
+    tmp_path: Path, call: str, moment: str
+):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPT_AT, tmp_path, call, moment], capture_output=True, text=True
+    )
+    assert "KeyboardInterrupt" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 # -- settings ---------------------------------------------------------------------------------
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import errno
 import os
+import secrets
 import shutil
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from nas_syncd.agent.events import MAX_USER_WATCHES
@@ -75,33 +78,46 @@ def _limits(folders: int | None, notes: Notes) -> None:
 def _canary(patient: Patient, notes: Notes) -> None:
     """Make a folder of our own, watch it as the daemon does, and put a file there."""
     try:
-        place = _place(patient)
-        _tidy(place)
-        # Also taken away when we are interrupted.
-        folder = tempfile.TemporaryDirectory(prefix=PREFIX, dir=place, ignore_cleanup_errors=True)
+        with _own_folder(_place(patient)) as folder:
+            heard, trouble = _hear(folder, patient.seconds)
     except OSError as error:
         notes.warning(CANARY, "watching.no_place", detail=error.strerror)
         return
-    with folder as path:
-        heard, trouble = _hear(Path(path), patient.seconds)
     if heard is not None:
         notes.ok(CANARY, "watching.canary", milliseconds=round(heard * 1000))
     else:
         notes.warning(CANARY, "watching.deaf", seconds=EVENT_SECONDS, detail=trouble)
 
 
-def _place(patient: Patient) -> str | None:
+def _place(patient: Patient) -> Path:
     """The state directory where it can be used; else the system's own folder for such things."""
     folder = patient.settings.state_dir if patient.settings is not None else None
     safe = learned(patient.memory, STATE_SECONDS) is not None
-    return str(folder) if folder is not None and safe else None
+    return folder if folder is not None and safe else Path(tempfile.gettempdir())
 
 
-def _tidy(place: str | None) -> None:
+@contextlib.contextmanager
+def _own_folder(place: Path) -> Iterator[Path]:
+    """
+    A new folder, taken away again at whatever moment we are interrupted: it is promised to go
+    before it is made, and again at the end of the process should Ctrl-C fall into its removal.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    _tidy(place)
+    folder = place / f"{PREFIX}{secrets.token_hex(8)}"
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tidy(place: Path) -> None:
     """Take away what a doctor has left there who was killed."""
-    if place is None:
-        return
-    for left in Path(place).glob(f"{PREFIX}*"):
+    for left in place.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
