@@ -34,10 +34,12 @@ COMPILE = env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL $(LOCKER)/bin/uv pip comp
 	--universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command 'make lock' $(UPGRADE)
 
+# `make faults FAULTS_ARGS="--group calls --case fsync"` for some of them.
+FAULTS_ARGS ?=
 # `make bench BENCH_ARGS="--documents 1000 --rounds 1"` for a quick look.
 BENCH_ARGS ?=
 
-.PHONY: help demo test check test-lowest lowest-python lab bench format lock install clean
+.PHONY: help demo test check test-lowest lowest-python lab faults bench format lock install clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -62,6 +64,9 @@ lowest-python:
 
 lab: ## Debian packages for the tests that need a real Samba, FUSE, PostgreSQL, MariaDB
 	@tests/lab/install
+
+faults: $(VENV)/.installed-dev ## the fault lab, whole: every call, crash and lie of the NAS; long
+	@$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 bench: $(VENV)/.installed-dev ## measures, side by side, and prints ratios
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -1,0 +1,9 @@
+"""Every group of the lab by its name, in the order of the table."""
+
+from __future__ import annotations
+
+from tests.faults.lab import Group
+
+_ALL: tuple[Group, ...] = ()
+
+GROUPS: dict[str, Group] = {group.name: group for group in _ALL}
