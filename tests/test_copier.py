@@ -11,6 +11,7 @@ import hashlib
 import os
 import threading
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -710,3 +711,50 @@ def test_one_document_that_two_programs_copy_at_once_is_there_once(uploads, tmp_
         assert {r.destination for r in results} == {PLACE}
         assert sorted(r.adopted for r in results) == [False, True]
         assert files_below(nas) == {PLACE: CONTENT}
+
+
+# -- free space -------------------------------------------------------------------------------
+
+
+class SmallNas(FaultyCalls):
+    """A NAS that says how much is free, and counts how often it is asked."""
+
+    def __init__(self, free: int) -> None:
+        super().__init__()
+        self.free = free
+        self.asked = 0
+
+    def fstatvfs(self, fd):
+        self.asked += 1
+        return SimpleNamespace(f_bavail=self.free, f_frsize=1, f_bsize=1)
+
+
+def test_what_must_stay_free_stays_free_of_small_documents_too(uploads, nas):
+    """Else the NAS fills up to the last byte, one small document after the other."""
+    calls = SmallNas(free=1000 + len(CONTENT) - 1)
+    with pytest.raises(NasFullError) as caught:
+        copy(nas, an_order(uploads, min_free_bytes=1000), calls)
+    assert caught.value.params == {"free": calls.free, "needed": 1000 + len(CONTENT)}
+    assert files_below(nas) == {}
+
+    calls.free += 1
+    assert copy(nas, an_order(uploads, min_free_bytes=1000), calls).destination == PLACE
+
+
+def test_the_nas_is_asked_once_for_many_small_documents_and_again_when_it_gets_tight(uploads, nas):
+    calls = SmallNas(free=1000 + 10 * len(CONTENT))
+    with tree_at(nas, calls) as tree:
+        for number in range(7):
+            (uploads / f"{number}.pdf").write_bytes(CONTENT)
+            copier_for(tree, an_order(uploads, f"{number}.pdf", min_free_bytes=1000)).copy()
+        assert calls.asked == 1
+        for number in range(7, 20):
+            (uploads / f"{number}.pdf").write_bytes(CONTENT)
+            copier_for(tree, an_order(uploads, f"{number}.pdf", min_free_bytes=1000)).copy()
+    assert calls.asked == 2  # nothing was really written there: it says the same again
+
+
+def test_where_nothing_must_stay_free_small_documents_ask_nothing(uploads, nas):
+    calls = SmallNas(free=0)
+    copy(nas, an_order(uploads), calls)
+    assert calls.asked == 0
