@@ -366,22 +366,26 @@ class Copier:
             raise SourceChangedError(self.order.relative, path=self.order.relative)
 
     def _check_space(self, size: int) -> None:
-        """Before a big file, ask; the advice of a small one is the batch's.
+        """Before a big file, ask; for small ones, once in a batch, and again when it gets tight.
 
         Raises:
-            NasFullError: Less is free than must stay free: everybody's trouble.
-            NoRoomError: Only this one does not fit.
+            NasFullError: Less would be free than must stay free: everybody's trouble.
+            NoRoomError: Only this one, a big one, does not fit.
         """
-        if size < FLUSH_FIRST_BYTES:
+        small, least = size < FLUSH_FIRST_BYTES, self.order.min_free_bytes
+        if small and (not least or self.tree.has_room(size, least)):
             return
         try:
             self.step("nas")
             free = free_bytes(self.calls.fstatvfs(self.tree.root))
         except OSError as error:
             raise nas_error(error, ".", own=True) from error
-        least = self.order.min_free_bytes
-        if free < size + least:
+        if free >= size + least:
+            self.tree.learn_free(free - size)
+        else:
             words = f"{free} bytes free, {size} wanted"
+            if small:
+                raise NasFullError(words, free=free, needed=size + least)
             if free < max(least, FLUSH_FIRST_BYTES):
                 raise NasFullError(words, free=free, needed=size)
             raise NoRoomError(words, path=self.order.relative, free=free, needed=size + least)

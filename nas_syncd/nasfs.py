@@ -249,6 +249,7 @@ class Tree:
         """As :attr:`Folder.listing`, for the root."""
         self._users = 0
         self._retired = False
+        self._free: int | None = None
 
     def __enter__(self) -> Tree:
         with self._lock:
@@ -286,6 +287,23 @@ class Tree:
         for fd in descriptors:
             with contextlib.suppress(OSError):  # read-only descriptors: nothing to lose
                 os.close(fd)
+
+    def learn_free(self, free: int) -> None:
+        """So many bytes are free, what was just granted already taken off."""
+        with self._lock:
+            self._free = free
+
+    def has_room(self, size: int, least: int) -> bool:
+        """Take *size* from what is known to be free, if more than *least* is left with certainty.
+
+        Certain enough: a tree lives for seconds, and asking costs a round trip. Twice *size* is
+        kept back for what others write meanwhile.
+        """
+        with self._lock:
+            if self._free is None or self._free - 3 * size < least:
+                return False
+            self._free -= size
+            return True
 
     def folder(self, path: str, step: Step, *, own: bool = False) -> Folder:
         """Return the folder at *path*, made when it is missing, listed once.
