@@ -16,6 +16,7 @@ from nas_syncd.journal import Journal
 from nas_syncd.messages import TEXTS
 from nas_syncd.models import Identity
 from nas_syncd.mounttable import find_mount, read_mount_table
+from tests import warm
 from tests.lab import parts
 from tests.stage import Stage
 
@@ -93,21 +94,21 @@ def diagnose(
     if env_file is None:
         file.chmod(0o600)
     calls = {
-        language: _start(
+        language: _Called(
             stage, language, before, [*arguments, "--env-file", str(file)], environment
         )
         for language in ("fr", "en")
     }
     began = time.monotonic()
     found = {}
-    for language, process in calls.items():
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    for language, call in calls.items():
+        code, out, err = call.answer(PATIENCE_SECONDS)
         took = time.monotonic() - began
         assert "Traceback" not in out + err
         data = json.loads(out)
         assert set(data) == {"ok", "findings"}, err
-        assert data["ok"] is (process.returncode == 0)
-        found[language] = Diagnosis(process.returncode, data["findings"], took, out, err)
+        assert data["ok"] is (code == 0)
+        found[language] = Diagnosis(code, data["findings"], took, out, err)
         assert took < within, f"{took:.1f} s"
     for one in [*found["fr"].findings, *found["en"].findings]:
         assert set(one) == {"check", "level", "text", "remedy", "details"}
@@ -120,27 +121,40 @@ def diagnose(
     return Both(found["fr"], found["en"])
 
 
-def _start(
-    stage: Stage,
-    language: str,
-    before: Sequence[str],
-    arguments: list[str],
-    environment: dict[str, str],
-) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "nas_syncd", "doctor", "--json", *arguments]
-    return subprocess.Popen(
-        [*before, *command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=stage.root,
-        env={
-            **os.environ,
-            "NAS_SYNCD_LANGUAGE": language,
-            **environment,
-        },
-    )
+class _Called:
+    """The doctor at work; what it says goes to files, so that nothing need be read meanwhile."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        language: str,
+        before: Sequence[str],
+        arguments: list[str],
+        environment: dict[str, str],
+    ) -> None:
+        self._said = [stage.root / f"doctor.{language}.{name}" for name in ("out", "err")]
+        env = {**os.environ, "NAS_SYNCD_LANGUAGE": language, **environment}
+        command = ["doctor", "--json", *arguments]
+        self._process: subprocess.Popen[bytes] | warm.WarmProcess
+        with self._said[0].open("wb") as out, self._said[1].open("wb") as err:
+            if before or environment:
+                self._process = subprocess.Popen(
+                    [*before, sys.executable, "-m", "nas_syncd", *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    cwd=stage.root,
+                    env=env,
+                )
+            else:
+                files = {"stdout": out.fileno(), "stderr": err.fileno()}
+                self._process = warm.start(*command, cwd=stage.root, env=env, **files)
+
+    def answer(self, seconds: float) -> tuple[int, str, str]:
+        """Return its exit code, and what it said to standard output and standard error."""
+        code = self._process.wait(seconds)
+        out, err = (path.read_text() for path in self._said)
+        return code, out, err
 
 
 def paired(stage: Stage) -> Stage:

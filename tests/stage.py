@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests import warm
 from tests.lab.parts import wait_until
 from tests.oracle import Verdict, examine
 
@@ -130,25 +131,37 @@ class Stage:
 class RunningDaemon:
     """``nas-syncd run`` on a stage. A context manager: it is gone at the end."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, *, cold: bool = False) -> None:
+        """
+        Args:
+            cold: As a user starts it, not from an interpreter that has imported it already; for
+                what is about the start or the memory.
+        """
         self.stage = stage
         self.events: list[dict[str, Any]] = []
         self.text: list[str] = []
         self._news = threading.Condition()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "nas_syncd", "--env-file", str(stage.env_file), "run"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=stage.root,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        ours, its = os.pipe()
+        arguments = ("--env-file", str(stage.env_file), "run")
+        self.process: subprocess.Popen[bytes] | warm.WarmProcess
+        if cold:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "nas_syncd", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=its,
+                cwd=stage.root,
+            )
+        else:
+            self.process = warm.start(
+                *arguments, cwd=stage.root, stdout=subprocess.DEVNULL, stderr=its
+            )
+        os.close(its)
+        self._reader = threading.Thread(target=self._read, args=(ours,), daemon=True)
         self._reader.start()
 
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr as stream:
+    def _read(self, end: int) -> None:
+        with open(end) as stream:
             for line in stream:
                 with self._news:
                     self.text.append(line)
@@ -181,6 +194,15 @@ class RunningDaemon:
             with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
                 text += (task / "children").read_text()
         return [int(pid) for pid in text.split()]
+
+    def is_idle_below(self, path: Path) -> bool:
+        """Return whether no process of the daemon has a descriptor below *path*."""
+        for pid in [self.process.pid, *self.children()]:
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):  # closed a moment ago
+                    if os.readlink(link).startswith(str(path)):
+                        return False
+        return True
 
     def kill(self) -> None:
         self.process.kill()

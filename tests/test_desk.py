@@ -299,7 +299,7 @@ def test_a_broken_fastapi_keeps_no_document_from_the_nas(tmp_path):
     (broken / "__init__.py").write_text("raise AttributeError('of another version')")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join((str(broken.parent), *sys.path)))
-        daemon = RunningDaemon(stage)
+        daemon = RunningDaemon(stage, cold=True)
     with daemon:
         told = daemon.wait_for("api.not_installed")
         assert "of another version" in told["detail"]
