@@ -77,7 +77,7 @@ format: $(VENV)/.installed-dev ## puts the code in shape
 
 lock: $(LOCKER)/bin/uv ## renews requirements/*.txt from pyproject.toml
 	$(COMPILE) --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
-	$(COMPILE) --extra api --extra demo --extra mysql --extra postgres -c requirements/dev.txt \
+	$(COMPILE) --extra api --extra demo --extra mysql --extra notify --extra postgres -c requirements/dev.txt \
 		pyproject.toml requirements/build.in -o requirements/runtime.txt
 	@# The tools that run the tests are today's; what the tests run against is the oldest.
 	grep -E '^(anyio|editables|execnet|h11|hatchling|httpcore|httpx|hypothesis|mfusepy|packaging|pluggy|pytest[a-z-]*)==' \

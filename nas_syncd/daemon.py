@@ -35,7 +35,8 @@ from nas_syncd.settle import Settling
 from nas_syncd.upkeep import Upkeep
 from nas_syncd.watcher import Batch, UploadsState, UploadsView
 
-if TYPE_CHECKING:  # an extra
+if TYPE_CHECKING:  # they are imported where they are wanted
+    from nas_syncd.alerts import Alerts
     from nas_syncd.api.front import Front
 
 TICK_SECONDS = 1.0
@@ -93,6 +94,8 @@ class Daemon:
         self._tap = tap
         self._front: Front | None = None
         """None where FastAPI is not installed."""
+        self._alerts: Alerts | None = None
+        """None where nobody is to be told."""
         self._reload = reload
         self._repeater = Repeater()
         self._stopping = 0
@@ -157,6 +160,19 @@ class Daemon:
         self.site.uploads.start()
         if self._front is not None:
             self._front.start()
+        self._start_alerts()
+
+    def _start_alerts(self) -> None:
+        """Begin to tell people of trouble, or begin anew with what the settings say now."""
+        if self._alerts is not None:
+            self._alerts.close()
+            self._alerts = None
+        if self.settings.tells_somebody:
+            from nas_syncd.alerts import Alerts
+
+            away = self.flow.database_away
+            self._alerts = Alerts(self.settings, self.site, self.table, away)
+            self._alerts.start()
 
     def _make_front(self) -> Front | None:
         """
@@ -384,6 +400,8 @@ class Daemon:
         )
         if self._front is not None:
             self._front.desk.mount_changed(now)
+        if self._alerts is not None:
+            self._alerts.happened(urgent=True)
         if now.usable:
             self.backlog.release()
 
@@ -419,6 +437,8 @@ class Daemon:
         self._synced += fate.kind is FateKind.SYNCED
         if self._front is not None:
             self._front.desk.told(fate)
+        if self._alerts is not None:
+            self._alerts.happened(urgent=fate.kind is FateKind.REFUSED)
 
     def _show(self) -> None:
         """Tell how things stand to who watches, and write it down, when it has changed."""
@@ -479,6 +499,7 @@ class Daemon:
             self.site.guard.min_free_bytes = int(fresh.min_free_space)
             self.settling.settle_seconds = fresh.settle_seconds
             self.backlog.hurry()
+            self._start_alerts()
             _log.info("daemon.reloaded", needs_restart=ignored)
         self.notifier.ready()
 
@@ -501,6 +522,8 @@ class Daemon:
             self.flow.let_go()
         if self._front is not None:
             self._front.stop(lambda: self._stopping < 2 and time.monotonic() < runs_deadline)
+        if self._alerts is not None:
+            self._alerts.close()
         self.site.close(grace_seconds=0.5)
         self.table.close()
         self.lock.release()

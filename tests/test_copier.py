@@ -724,7 +724,7 @@ class SmallNas(FaultyCalls):
         self.free = free
         self.asked = 0
 
-    def fstatvfs(self, fd):
+    def fstatvfs(self, _fd):
         self.asked += 1
         return SimpleNamespace(f_bavail=self.free, f_frsize=1, f_bsize=1)
 

@@ -228,10 +228,20 @@ def adopt(
 
 
 @app.command("test", cls=Command)
-def try_nas(context: typer.Context, as_json: Json = False, env_file: EnvFile = None) -> int:
+def try_nas(
+    context: typer.Context,
+    notify: Annotated[bool, typer.Option("--notify")] = False,
+    as_json: Json = False,
+    env_file: EnvFile = None,
+) -> int:
+    call = _call(context, env_file, as_json)
+    if notify:
+        from nas_syncd.cli.notify import test_notifications
+
+        return test_notifications(call)
     from nas_syncd.cli.test import test_nas
 
-    return test_nas(_call(context, env_file, as_json))
+    return test_nas(call)
 
 
 @app.command(cls=Command)

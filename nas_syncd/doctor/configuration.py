@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import stat
 from pathlib import Path
@@ -10,8 +11,10 @@ from nas_syncd.doctor.findings import Level, Notes
 from nas_syncd.doctor.patient import Patient
 from nas_syncd.errors import ConfigurationError
 from nas_syncd.messages import text
-from nas_syncd.settings import Settings, candidates, env_name
+from nas_syncd.notify import Sender, scheme_of
+from nas_syncd.settings import Settings, candidates, env_name, senders_environment
 
+CHECK_SECONDS = 15.0
 FILE_TROUBLES = ("settings.file_missing", "settings.file_unreadable")
 
 
@@ -28,6 +31,7 @@ def look(patient: Patient, notes: Notes) -> None:
         given = [name for name in type(settings).model_fields if settings.origin(name) != "default"]
         code = "settings.source" if file else "settings.environment"
         notes.ok("settings.values", code, path=str(file) if file else None, count=len(given))
+    _addresses(settings, notes)
     if file is not None:
         _rights(settings, file, notes)
         if patient.env_file is None:
@@ -57,11 +61,35 @@ def _required(settings: Settings, notes: Notes) -> None:
             notes.wrong("settings.required", "settings.required", name=shown, allowed=words)
 
 
+def _addresses(settings: Settings, notes: Notes) -> None:
+    """Apprise is asked whether it understands each address; nothing is sent."""
+    if not settings.notify_urls or importlib.util.find_spec("apprise") is None:
+        return
+    sender, well = Sender(senders_environment()), []
+    for number, url in enumerate(settings.notify_urls, 1):
+        address = url.get_secret_value()
+        failure = sender.check(address, CHECK_SECONDS)
+        if failure is None:
+            well.append(scheme_of(address))
+        else:
+            notes.wrong(
+                "settings.notify",
+                "settings.notify_refused",
+                number=number,
+                scheme=scheme_of(address),
+                detail=failure,
+            )
+    if len(well) == len(settings.notify_urls):
+        notes.ok("settings.notify", "settings.notify", schemes=well)
+
+
 def _rights(settings: Settings, file: Path, notes: Notes) -> None:
     """A file with a secret in it is nobody else's to read."""
     origin = str(file)
     names = [
-        n for n in ("database_url", "api_token", "notify_urls") if settings.origin(n) == origin
+        n
+        for n in ("database_url", "api_token", "notify_urls", "ping_url")
+        if settings.origin(n) == origin
     ]
     held = [env_name(name) for name in names if _is_secret(settings, name)]
     try:

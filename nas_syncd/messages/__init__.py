@@ -35,6 +35,8 @@ from nas_syncd.messages import (
     fr,
     logs_en,
     logs_fr,
+    notify_en,
+    notify_fr,
     service_en,
     service_fr,
 )
@@ -99,6 +101,10 @@ REMEDIES: dict[str, dict[str, str]] = {
 }
 TEXTS["fr"] |= doctor_fr.TEXTS
 TEXTS["en"] |= doctor_en.TEXTS
+TEXTS["fr"] |= notify_fr.TEXTS
+TEXTS["en"] |= notify_en.TEXTS
+REMEDIES["fr"] |= notify_fr.REMEDIES
+REMEDIES["en"] |= notify_en.REMEDIES
 REMEDIES["fr"] |= doctor_remedies_fr.REMEDIES
 REMEDIES["en"] |= doctor_remedies_en.REMEDIES
 LANGUAGES: tuple[str, ...] = tuple(TEXTS)

@@ -64,6 +64,10 @@ TEXTS: dict[str, str] = {
     "doctor.skipped.no_manager": "No service manager here[[ ({detail})]]",
     "doctor.skipped.container_clock": "In a container, the host keeps the clock right",
     # -- the program
+    "doctor.settings.notify": "Addresses of notifications understood: {schemes}",
+    "doctor.settings.notify_refused": (
+        "Address {number} of NAS_SYNCD_NOTIFY_URLS ({scheme}://…) cannot be used[[: {detail}]]"
+    ),
     "doctor.interpreter.version": (
         "nas-syncd {version}, Python {python}, {libraries}; run by {user}"
     ),

@@ -69,6 +69,11 @@ TEXTS: dict[str, str] = {
     "doctor.skipped.no_manager": "Pas de gestionnaire de services ici[[ ({detail})]]",
     "doctor.skipped.container_clock": "Dans un conteneur, c’est l’hôte qui tient l’heure",
     # -- le programme
+    "doctor.settings.notify": "Adresses de notification comprises : {schemes}",
+    "doctor.settings.notify_refused": (
+        "L’adresse n° {number} de NAS_SYNCD_NOTIFY_URLS ({scheme}://…) est inutilisable"
+        "[[ : {detail}]]"
+    ),
     "doctor.interpreter.version": (
         "nas-syncd {version}, Python {python}, {libraries} ; lancé par {user}"
     ),

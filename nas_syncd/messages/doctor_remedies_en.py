@@ -18,6 +18,10 @@ REMEDIES: dict[str, str] = {
     "doctor.interpreter.lacks_api": (
         "{executable} -m pip install 'nas-syncd[api]', or NAS_SYNCD_API_PORT=0 to do without."
     ),
+    "doctor.settings.notify_refused": (
+        "Compare it with the service’s page in Apprise’s documentation, then: nas-syncd test "
+        "--notify."
+    ),
     "doctor.interpreter.lacks_notify": "{executable} -m pip install 'nas-syncd[notify]'.",
     "doctor.settings.refused": "Correct it[[ in {path}]]; the daemon does not start with it.",
     "doctor.settings.file": (

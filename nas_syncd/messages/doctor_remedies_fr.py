@@ -18,6 +18,10 @@ REMEDIES: dict[str, str] = {
     "doctor.interpreter.lacks_api": (
         "{executable} -m pip install 'nas-syncd[api]', ou NAS_SYNCD_API_PORT=0 pour s’en passer."
     ),
+    "doctor.settings.notify_refused": (
+        "Comparez-la à la page du service dans la documentation d’Apprise, puis : nas-syncd test "
+        "--notify."
+    ),
     "doctor.interpreter.lacks_notify": "{executable} -m pip install 'nas-syncd[notify]'.",
     "doctor.settings.refused": (
         "Corrigez-le[[ dans {path}]] ; le démon ne démarre pas avec cette valeur."

@@ -19,6 +19,7 @@ from nas_syncd.settings.ambient import (
     notify_environment,
     only_the_file,
     runtime_directories,
+    senders_environment,
     wants_colour,
 )
 from nas_syncd.settings.sources import candidates, env_name, settings_files
@@ -49,6 +50,7 @@ __all__ = [
     "only_the_file",
     "require_for_run",
     "runtime_directories",
+    "senders_environment",
     "settings_files",
     "wants_colour",
 ]

@@ -63,6 +63,16 @@ def runtime_directories(environ: Mapping[str, str] | None = None) -> list[Path]:
     return [Path(one) for one in environ.get("RUNTIME_DIRECTORY", "").split(":") if one]
 
 
+def senders_environment() -> dict[str, str]:
+    """Return what the child that sends notifications gets: the way out, and no secret of ours."""
+    return inherited_environment(
+        *("PATH", "HOME", "LANG", "TZ", "TMPDIR"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+        *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    )
+
+
 def inherited_environment(*names: str) -> dict[str, str]:
     """Return what a child needs of our own environment, for who starts one."""
     return {name: os.environ[name] for name in names if name in os.environ}

@@ -26,7 +26,7 @@ from nas_syncd.settings.sources import (
 )
 from nas_syncd.settings.values import NotAllowedError
 
-SECRETS = frozenset({"database_url", "api_token", "notify_urls"})
+SECRETS = frozenset({"database_url", "api_token", "notify_urls", "ping_url"})
 
 LONGEST_SHOWN = 200
 """Characters of a refused value that an error repeats."""
@@ -206,7 +206,9 @@ def _bounds(name: str) -> NotAllowedError:
         return NotAllowedError("allowed.size")
     if field.annotation in (int, float):
         low, high = getattr(limits.get("Ge"), "ge", 0), getattr(limits.get("Le"), "le", 0)
-        key = "allowed.integer" if field.annotation is int else "allowed.seconds"
+        extra = field.json_schema_extra
+        unit = extra.get("unit", "seconds") if isinstance(extra, dict) else "seconds"
+        key = "allowed.integer" if field.annotation is int else f"allowed.{unit}"
         return NotAllowedError(key, low=f"{low:.10g}", high=f"{high:.10g}")
     return NotAllowedError("allowed.text")
 

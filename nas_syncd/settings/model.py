@@ -63,8 +63,15 @@ def _urls(value: object) -> object:
     return values.notify_urls(value) if isinstance(value, str) else value
 
 
+def _ping(value: SecretStr) -> SecretStr:
+    values.check_web_address(value.get_secret_value())
+    return value
+
+
 LocalPath = Annotated[Path, BeforeValidator(_path)]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
+Minutes = Annotated[float, Field(allow_inf_nan=False, json_schema_extra={"unit": "minutes"})]
+Hours = Annotated[float, Field(allow_inf_nan=False, json_schema_extra={"unit": "hours"})]
 
 
 class Settings(BaseSettings):
@@ -108,6 +115,12 @@ class Settings(BaseSettings):
     """0: no HTTP, only the Unix socket in the state directory."""
     api_token: SecretStr = SecretStr("")
     notify_urls: Annotated[tuple[SecretStr, ...], BeforeValidator(_urls)] = ()
+    notify_away_minutes: Minutes = Field(default=15.0, ge=0, le=7 * 24 * 60)
+    """So long the NAS or the database may be away before somebody is told."""
+    notify_waiting_hours: Hours = Field(default=24.0, ge=0, le=366 * 24)
+    """So old the oldest document may become that waits."""
+    ping_url: Annotated[SecretStr, AfterValidator(_ping)] = SecretStr("")
+    """Called while everything is safe; a secret, for whoever knows it can call it, too."""
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _source_file: Path | None = PrivateAttr(default=None)
@@ -130,6 +143,11 @@ class Settings(BaseSettings):
         return self.nas_local_path or self.nas_mount_path
 
     @property
+    def tells_somebody(self) -> bool:
+        """Whether notifications or the ping are set."""
+        return bool(self.notify_urls or self.ping_url.get_secret_value())
+
+    @property
     def source_file(self) -> Path | None:
         """The settings file that was read."""
         return self._source_file
@@ -147,5 +165,6 @@ class Settings(BaseSettings):
         """Return every text that no log may hold, for ``logs.hide``."""
         found = values.database_secrets(self.database_url.get_secret_value())
         found.append(self.api_token.get_secret_value())
+        found.append(self.ping_url.get_secret_value())
         found += [url.get_secret_value() for url in self.notify_urls]
         return [secret for secret in found if secret]

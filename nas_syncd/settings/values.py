@@ -185,6 +185,17 @@ def notify_urls(value: str) -> list[str]:
     return found
 
 
+def check_web_address(value: str) -> None:
+    """
+    Raises:
+        NotAllowedError: It is neither empty nor an address of the web.
+    """
+    if value and not re.fullmatch(
+        r"https?://[^\s/:?#@]+(:[0-9]+)?([/?]\S*)?", value, re.IGNORECASE
+    ):
+        raise NotAllowedError("allowed.web_address")
+
+
 # -- the database's address ------------------------------------------------------------------
 
 
