@@ -82,32 +82,34 @@ class Alerts:
         self._ping_due = 0.0
         self._safe = False
         self._facts = Facts(site.now(), None, None, None)
+        self._saving = threading.Lock()
+        self._kept: dict[str, Any] = {}
+        self._channels: list[Channel] = []
+        address = settings.ping_url.get_secret_value()
+        agent = f"nas-syncd/{__version__}"
+        self._pinger = Pinger(address, agent, self._pinged) if address else None
+        self._remember({})
         self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
-        self._make(site.journal.get(MEMORY) or {})
 
-    def _make(self, kept: dict[str, Any]) -> None:
+    def _remember(self, kept: dict[str, Any]) -> None:
+        """
+        Raises:
+            ValueError, TypeError, LookupError, AttributeError: *kept* is not what we keep.
+        """
         settings = self._settings
-        urls = [url.get_secret_value() for url in settings.notify_urls]
-        environment = senders_environment()
         limits = Limits(
             away=dt.timedelta(minutes=settings.notify_away_minutes),
             waiting=dt.timedelta(hours=settings.notify_waiting_hours),
         )
+        addresses = [address_key(url.get_secret_value()) for url in settings.notify_urls]
         self._alarms = Alarms(limits, kept.get("alarms"))
-        self._outbox = Outbox([address_key(u) for u in urls], kept.get("outbox"), self._save)
+        self._outbox = Outbox(addresses, kept.get("outbox"), self._save)
         self._kept = kept
-        self._saving = threading.Lock()
-        self._channels = [Channel(url, self._outbox, self._tried, environment) for url in urls]
-        address = settings.ping_url.get_secret_value()
-        agent = f"nas-syncd/{__version__}"
-        self._pinger = Pinger(address, agent, self._pinged) if address else None
 
     def start(self) -> None:
-        if self._channels and importlib.util.find_spec("apprise") is None:
+        if self._settings.notify_urls and importlib.util.find_spec("apprise") is None:
             reason = Reason("notify.no_apprise")
             _log.warning("notify.unavailable", text=explain(reason, self._language))
-        for channel in self._channels:
-            channel.start()
         self._thread.start()
 
     def happened(self, *, urgent: bool) -> None:
@@ -123,7 +125,7 @@ class Alerts:
         with self._wake:
             self._closed = True
             self._wake.notify_all()
-        self._outbox.close()
+            self._outbox.close()
         for channel in self._channels:
             channel.close()
         if self._thread.is_alive():
@@ -132,11 +134,38 @@ class Alerts:
     # -- the thread -------------------------------------------------------------------------
 
     def _work(self) -> None:
+        recalled = False
         while not self._wait():
             try:
+                recalled = recalled or self._recall()
                 self._look()
             except SyncError as error:  # the next look is soon; the daemon's loop tells of it
                 _log.debug("notify.interrupted", detail=error.detail)
+            except Exception:  # noqa: BLE001 - who tells of trouble must not end in silence
+                if self._repeater.should_log("broken", self._site.now()):
+                    _log.exception("notify.broken")
+
+    def _recall(self) -> bool:
+        """Take up what was kept before a restart, and begin to send.
+
+        Raises:
+            JournalError: It cannot be read now.
+        """
+        kept = self._site.journal.get(MEMORY) or {}
+        with self._wake:
+            if self._closed:
+                return False
+            try:
+                self._remember(kept)
+            except (ValueError, TypeError, LookupError, AttributeError) as error:  # another version
+                _log.warning("notify.forgotten", detail=f"{type(error).__name__}: {error}")
+                self._remember({})
+            environment = senders_environment()
+            urls = [url.get_secret_value() for url in self._settings.notify_urls]
+            self._channels = [Channel(url, self._outbox, self._tried, environment) for url in urls]
+        for channel in self._channels:
+            channel.start()
+        return True
 
     def _wait(self) -> bool:
         with self._wake:

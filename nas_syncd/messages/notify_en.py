@@ -55,6 +55,10 @@ TEXTS: dict[str, str] = {
     "log.notify.dropped": "Messages that could not be sent for too long were given up: {count}",
     "log.notify.unavailable": "{text}",
     "log.notify.interrupted": "Looking for alarms was put off[[: {detail}]]",
+    "log.notify.broken": "Looking for alarms met an error of the program; it goes on",
+    "log.notify.forgotten": (
+        "What was kept of alarms before the restart cannot be read, and begins anew[[: {detail}]]"
+    ),
     "log.ping.sent": "The dead man’s switch was called: everything is safe",
     "log.ping.failed": "The dead man’s switch could not be called[[: {detail}]]",
 }

@@ -64,6 +64,12 @@ TEXTS: dict[str, str] = {
     "log.notify.dropped": "Messages abandonnés, trop longtemps impossibles à envoyer : {count}",
     "log.notify.unavailable": "{text}",
     "log.notify.interrupted": "La recherche d’alertes a été remise à plus tard[[ : {detail}]]",
+    "log.notify.broken": (
+        "La recherche d’alertes a rencontré une erreur du programme ; elle continue"
+    ),
+    "log.notify.forgotten": (
+        "Les alertes d’avant le redémarrage sont illisibles ; on repart de zéro[[ : {detail}]]"
+    ),
     "log.ping.sent": "Le signal « tout est en sûreté » a été envoyé",
     "log.ping.failed": "Le signal « tout est en sûreté » n’a pas pu être envoyé[[ : {detail}]]",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -202,3 +203,37 @@ def test_no_ping_while_a_flag_is_inherited_without_proof(
     stage.add("new.pdf", b"new")
     stage.wait_marked(2)
     assert receiver.pings == 0
+
+
+def test_a_memory_of_another_version_is_told_and_silences_nobody(
+    tmp_path: Path, start: Start, receiver: Receiver
+) -> None:
+    stage = told_in(Stage(tmp_path / "world").pair(), receiver)
+    first = start(stage)
+    first.wait_for("mount.changed", state="ok")
+    assert first.stop() == 0
+    with sqlite3.connect(stage.state / "journal.sqlite3") as journal:
+        journal.execute(
+            "INSERT OR REPLACE INTO meta VALUES ('alerts', '{\"alarms\": {\"spells\": 7}}')"
+        )
+    (stage.uploads / "link.pdf").symlink_to("/dev/null")
+    stage.row("link.pdf")
+    second = start(stage)
+    second.wait_for("notify.forgotten")
+    receiver.wait_messages(1)
+    assert "documents need you" in receiver.titles[0]
+
+
+def test_new_addresses_are_taken_up_by_a_reload(
+    tmp_path: Path, start: Start, receiver: Receiver
+) -> None:
+    stage = Stage(tmp_path / "world").pair()
+    (stage.uploads / "link.pdf").symlink_to("/dev/null")
+    stage.row("link.pdf")
+    daemon = start(stage)
+    daemon.wait_for("document.refused")
+    told_in(stage, receiver)
+    assert stage.env_file.exists()  # written anew
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_for("daemon.reloaded")
+    assert "documents need you" in receiver.wait_messages(1)[0]["title"]
