@@ -198,6 +198,26 @@ class Samba:
         return output
 
 
+def new_server(folder: Path | None = None, options: str = "") -> Samba:
+    """Start a server whose :meth:`Samba.tear_down` is the caller's.
+
+    Args:
+        folder: What it shares; by default an empty folder of its own.
+        options: Lines of smb.conf's share.
+    """
+    # Not below tmp_path: a socket's path has 107 characters at most.
+    home = Path(tempfile.mkdtemp(prefix="nas-lab-"))
+    for name in (*FOLDERS, "share"):
+        (home / name).mkdir()
+    server = Samba(folder=folder or home / "share", home=home, options=options)
+    try:
+        server.start()
+    except BaseException:
+        server.tear_down()
+        raise
+    return server
+
+
 class SambaFactory(Protocol):
     def __call__(self, folder: Path | None = None, options: str = "") -> Samba: ...
 
@@ -211,14 +231,8 @@ def samba_server(tmp_path: Path) -> Iterator[SambaFactory]:
     with contextlib.ExitStack() as stack:
 
         def factory(folder: Path | None = None, options: str = "") -> Samba:
-            # Not below tmp_path: a socket's path has 107 characters at most.
-            home = Path(tempfile.mkdtemp(prefix="nas-lab-"))
-            folder = folder or home / "share"
-            for name in (*FOLDERS, "share"):
-                (home / name).mkdir()
-            server = Samba(folder=folder, home=home, options=options)
+            server = new_server(folder, options)
             stack.callback(server.tear_down)
-            server.start()
             return server
 
         yield factory
