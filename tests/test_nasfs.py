@@ -71,9 +71,13 @@ def claims_on(nas):
         ("EPERM", PlaceDeniedError, NasDeniedError),
         ("ENOTDIR", PlaceBlockedError, PlaceBlockedError),
         ("ELOOP", PlaceBlockedError, PlaceBlockedError),
-        ("EILSEQ", NameRefusedError, NameRefusedError),
-        ("ENAMETOOLONG", NameRefusedError, NameRefusedError),
-        ("EBUSY", PlaceBusyError, PlaceBusyError),
+        ("EILSEQ", NameRefusedError, MountError),
+        ("ENAMETOOLONG", NameRefusedError, MountError),
+        ("EINVAL", NameRefusedError, MountError),
+        ("EBUSY", PlaceBusyError, MountError),
+        ("ETXTBSY", PlaceBusyError, MountError),
+        ("EINTR", MountError, MountError),
+        ("EMFILE", MountError, MountError),
         ("EIO", NasDownError, NasDownError),
         ("EHOSTDOWN", NasDownError, NasDownError),
         ("ESTALE", NasDownError, NasDownError),
@@ -81,7 +85,7 @@ def claims_on(nas):
         ("ETIMEDOUT", NasDownError, NasDownError),
         ("ENXIO", NasDownError, NasDownError),
         ("ENOENT", NasDownError, NasDownError),
-        ("EMLINK", DocumentError, DocumentError),
+        ("EMLINK", DocumentError, MountError),
     ],
 )
 def test_an_errno_says_whose_trouble_it_is(name, in_a_place, in_our_folder):
@@ -446,3 +450,15 @@ def test_a_probe_that_fails_for_another_reason_says_so_and_leaves_nothing(nas, o
             renames_exclusively(tree, folder, "x", no_step)
 
     assert files_below(nas) == {}
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EBUSY, errno.EACCES])
+def test_a_probes_file_that_cannot_be_removed_spoils_no_answer(nas, number):
+    """Whether the rename is exclusive is known by then; what stays goes with the next start."""
+    with tree_at(nas, FaultyCalls()) as tree:
+        folder = tree.folder(".nas-syncd-tmp", no_step, own=True)
+        tree.calls = calls = FaultyCalls(fail("unlink", number=number, times=1))
+        assert renames_exclusively(tree, folder, "x", no_step) is True
+
+    assert calls.log.count("unlink") == 2
+    assert list(files_below(nas)) == [".nas-syncd-tmp/.nas-syncd-x-a.part"]
