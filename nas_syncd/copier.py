@@ -37,6 +37,7 @@ from nas_syncd.nasfs import (
     is_regular,
     nas_error,
     rename_into_place,
+    write_all,
 )
 from nas_syncd.sourcefile import Version, open_source, source_error, version_of
 
@@ -244,7 +245,7 @@ class Copier:
         while block := self._read_source(source):
             hasher.update(block)
             try:
-                self._write_all(target, block)
+                write_all(self.calls, target, block, self.step)
                 done += len(block)
                 unflushed += len(block)
                 self.progress(done, 2 * version.size)
@@ -266,15 +267,6 @@ class Copier:
         except OSError as error:
             raise nas_error(error, path, own=True) from error
         return hasher.hexdigest()
-
-    def _write_all(self, target: int, block: bytes) -> None:
-        view = memoryview(block)
-        while view:
-            self.step("nas")
-            written = self.calls.write(target, view)
-            if written <= 0:
-                raise OSError(errno.EIO, "nothing was written")
-            view = view[written:]
 
     def _flush(self, target: int, flush_bytes: int) -> int:
         """Flush; return after how many bytes to do it again, so that each stays short."""

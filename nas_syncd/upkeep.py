@@ -110,6 +110,7 @@ class Upkeep:
         elif isinstance(error, SyncError):
             if error.whose is Whose.MOUNT:  # one folder's trouble is not the mount's
                 self.site.guard.trouble(error)
+            self._clean_due = min(self._clean_due, time.monotonic() + FOREIGN_TEMP_SECONDS)
             _log.debug("upkeep.interrupted", code=error.code, detail=error.detail)
         else:
             raise error

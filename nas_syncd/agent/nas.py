@@ -28,6 +28,7 @@ from nas_syncd.agent.marker import (
 from nas_syncd.agent.wire import Message
 from nas_syncd.copier import Copied, Copier, Order, free_bytes, read_digest
 from nas_syncd.errors import (
+    DocumentError,
     MountError,
     SyncError,
     VerifyError,
@@ -35,6 +36,7 @@ from nas_syncd.errors import (
 from nas_syncd.mounttable import mount_id, mount_of
 from nas_syncd.names import CLAIM_FOLDER, MARKER_NAME, OWN_PREFIX, TEMP_FOLDER, place_key
 from nas_syncd.nasfs import (
+    STALE_CLAIM_SECONDS,
     Calls,
     Step,
     Tree,
@@ -42,6 +44,7 @@ from nas_syncd.nasfs import (
     rename_into_place,
     renames_exclusively,
     sync_folder,
+    write_all,
 )
 from nas_syncd.sourcefile import Version
 
@@ -50,6 +53,7 @@ MOST_FOLDERS = 128
 """A batch that has opened so many is ended: descriptors are few."""
 IDLE_SECONDS = 0.5
 PROBE_BYTES = 4096
+OLD_CLAIM_SECONDS = 6 * STALE_CLAIM_SECONDS
 
 
 class Root(NamedTuple):
@@ -253,9 +257,11 @@ class NasRole:
                 step("nas")
                 stored = self.calls.read(fd, PROBE_BYTES)
             finally:
-                self.calls.close(fd)
-                with contextlib.suppress(OSError):
-                    self.calls.unlink(name, dir_fd=folder.fd)
+                try:
+                    self.calls.close(fd)
+                finally:
+                    with contextlib.suppress(OSError):
+                        self.calls.unlink(name, dir_fd=folder.fd)
         except OSError as error:
             raise nas_error(error, folder.path, own=True) from error
         if stored != data:
@@ -283,7 +289,7 @@ class NasRole:
             step("nas")
             fd = self.calls.open(name, flags, 0o666, dir_fd=tree.root)
             try:
-                self.calls.write(fd, memoryview(text.encode()))
+                write_all(self.calls, fd, text.encode(), step)
                 step("nas")
                 self.calls.fsync(fd)
             finally:
@@ -382,6 +388,7 @@ class NasRole:
             now = self.calls.fstat(own.fd).st_mtime
             found: list[list[Any]] = []
             self._walk_temps(root.tree, TEMP_FOLDER, now, job.step, found)
+            self._remove_old_claims(root.tree, now, job.step)
             return {"temps": found}
 
     def _walk_temps(
@@ -398,12 +405,27 @@ class NasRole:
                     if name.startswith(OWN_PREFIX) and name.endswith(".part"):
                         found.append([f"{path}/{name}", now - status.st_mtime, status.st_size])
                     elif path.count("/") < 2:
-                        with contextlib.suppress(SyncError):
+                        with contextlib.suppress(DocumentError):  # another's, kept from us
                             self._walk_temps(tree, f"{path}/{name}", now, step, found)
         except OSError as error:
             raise nas_error(error, path, own=True) from error
         finally:
             os.close(folder.fd)
+
+    def _remove_old_claims(self, tree: Tree, now: float, step: Step) -> None:
+        """Who wants a place takes a stale claim over; but nobody may ever want that place again."""
+        claims = tree.existing(CLAIM_FOLDER, step)
+        if claims is None:
+            return
+        try:
+            for name in claims.names.values():
+                step("nas")
+                with contextlib.suppress(OSError):
+                    made = self.calls.lstat(name, dir_fd=claims.fd).st_mtime
+                    if name.startswith(OWN_PREFIX) and now - made > OLD_CLAIM_SECONDS:
+                        self.calls.unlink(name, dir_fd=claims.fd)
+        finally:
+            os.close(claims.fd)
 
     def remove(self, job: Job) -> Message:
         """Remove temp files of ours; anything else is refused."""

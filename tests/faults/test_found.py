@@ -11,7 +11,7 @@ from nas_syncd import upkeep as upkeep_module
 from nas_syncd.agent.marker import read_marker
 from nas_syncd.names import CLAIM_FOLDER
 from nas_syncd.nasfs import STALE_CLAIM_SECONDS
-from tests.faults.lives import DAY, Kept, Paired, Small, AskedFor
+from tests.faults.lives import DAY, AskedFor, Kept, Paired, Small
 from tests.faults.strikes import Fault
 from tests.helpers import FaultyCalls, World, fail, no_step
 
@@ -39,7 +39,7 @@ def test_a_test_file_whose_close_fails_is_removed(tmp_path):
 def test_a_marker_that_is_written_in_parts_is_whole(tmp_path):
     """Half a marker is no marker: the NAS was another one from then on, to everybody."""
     with Paired(tmp_path) as life:
-        life.calls.fault = Fault("adopt: _write_marker.write", 1, "SHORT")
+        life.calls.fault = Fault("adopt: write_all.write", 1, "SHORT")
         life.act()
         assert life.calls.struck
         life.get_well()

@@ -43,10 +43,8 @@ class ThreadChild(Child):
                 frame = frame[os.write(self.mine_to_write, frame) :]
 
     def serve(self) -> None:
-        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._workers)]
-        for thread in threads:
-            thread.start()
-        threading.Thread(target=self._beat, daemon=True).start()
+        threads = [started(self._work) for _ in range(self._workers)]
+        started(self._beat)
         unpacker = Unpacker()
         while data := os.read(self.mine_to_read, 1 << 16):
             for message in unpacker.feed(data):
@@ -66,6 +64,26 @@ class ThreadChild(Child):
             os.close(self.mine_to_read)
             os.close(self.mine_to_write)
         self.wake()
+
+
+class ThreadRole(NasRole):
+    """The real one; its voucher can leave."""
+
+    def _vouch(self) -> None:
+        with contextlib.suppress(SystemExit):
+            super()._vouch()
+
+
+def started(work: Callable[[], None]) -> threading.Thread:
+    """Start a thread that may leave (:func:`leave`)."""
+
+    def run() -> None:
+        with contextlib.suppress(SystemExit):
+            work()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
 
 
 def leave(*_: object) -> Any:
@@ -124,7 +142,7 @@ class Threads:
         return Started(child)
 
     def _nas(self, child: ThreadChild, options: Message) -> None:
-        role = NasRole(child, options)
+        role = ThreadRole(child, options)
         role.calls = self.calls
         child.handlers = {op: self._told(handler) for op, handler in child.handlers.items()}
         child.ending = [
