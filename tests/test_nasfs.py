@@ -462,3 +462,18 @@ def test_a_probes_file_that_cannot_be_removed_spoils_no_answer(nas, number):
 
     assert calls.log.count("unlink") == 2
     assert list(files_below(nas)) == [".nas-syncd-tmp/.nas-syncd-x-a.part"]
+
+
+@pytest.mark.parametrize("name", ["EACCES", "EBUSY", "EINVAL", "EIO"])
+def test_a_claim_that_cannot_be_made_is_not_the_places_trouble(nas, name):
+    """Claims lie in a folder of our own: no right on the document's folder is missing."""
+    with tree_at(nas, FaultyCalls(), claims=True) as tree:
+        temps = tree.folder(".nas-syncd-tmp", no_step, own=True)
+        (nas / ".nas-syncd-tmp" / "t").write_bytes(b"x")
+        folder = tree.folder(FOLDER, no_step)
+        tree.folder(CLAIM_FOLDER, no_step, own=True)
+        tree.calls = FaultyCalls(fail("open", number=getattr(errno, name)))
+        with pytest.raises(MountError) as caught:
+            rename_into_place(tree, temps, "t", folder, "a.pdf", no_step)
+
+    assert str(caught.value.params["path"]).startswith(CLAIM_FOLDER)
