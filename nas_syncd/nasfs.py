@@ -414,6 +414,7 @@ def rename_into_place(
     Raises:
         FileExistsError: Something stands there.
         PlaceBusyError: Another installation has claimed the place.
+        MountError: It cannot be claimed.
         OSError: What the mount answers.
     """
     for pause in (*RENAME_RETRY_SECONDS, None):
@@ -488,6 +489,8 @@ def _take_claim(calls: Calls, claims: Folder, claim: str, temp_folder: Folder, t
         if age > STALE_CLAIM_SECONDS:
             calls.unlink(claim, dir_fd=claims.fd)
         raise PlaceBusyError(f"claimed {age:.0f} s ago: {claim}", path=claim) from None
+    except OSError as error:
+        raise nas_error(error, f"{claims.path}/{claim}", own=True) from error
     with contextlib.suppress(OSError):  # that it exists is all it says: there are no bytes to lose
         calls.close(fd)
 
