@@ -11,6 +11,7 @@ from nas_syncd import upkeep as upkeep_module
 from nas_syncd.agent.marker import read_marker
 from nas_syncd.names import CLAIM_FOLDER
 from nas_syncd.nasfs import STALE_CLAIM_SECONDS
+from tests.faults import lies
 from tests.faults.lives import DAY, AskedFor, Kept, Paired, Small
 from tests.faults.strikes import Fault
 from tests.helpers import FaultyCalls, World, fail, no_step
@@ -73,3 +74,20 @@ def test_a_cleaning_that_was_interrupted_is_done_again(tmp_path, site, error, mo
         life.turn()
 
         assert life.verdict.perfect
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "small/exclusive: after close: cut in half #4 once",
+        "blocks/claims: after close: one byte more #4 always",
+        "small/exclusive: rename: is lost #2 once",
+        "small/claims: rename: loses the file always",
+        "power/exclusive: the file is empty",
+        "power/claims: half of the file is left, and we start again",
+    ],
+)
+def test_no_flag_stands_on_what_the_nas_has_cut_or_lost_afterwards(tmp_path, case):
+    """A file cut after its close, a rename that never was, and what a loss of power leaves under
+    the right name."""
+    assert lies.GROUP.run(case, tmp_path)
