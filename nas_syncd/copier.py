@@ -229,6 +229,7 @@ class Copier:
         try:
             self.step("nas")
             self.calls.close(target)
+            self._check_whole(folder, name, version)
         except OSError as error:  # write-behind errors come back here
             raise nas_error(error, path, own=True) from error
         if sys.platform == "darwin":
@@ -326,6 +327,7 @@ class Copier:
                 try:
                     if taken is None:
                         rename_into_place(self.tree, temps, temp, folder, name, self.step)
+                        self._check_whole(folder, name, version)
                         folder.names[place_key(name)] = name
                         return Copied(f"{folder.path}/{name}", digest, version, False, folder)
                 except FileExistsError:
@@ -342,6 +344,17 @@ class Copier:
                 self._remove(temps.fd, temp)
                 return Copied(f"{folder.path}/{taken}", digest, version, True, folder)
         raise PlaceTakenError(self.order.candidates[0], path=self.order.candidates[0])
+
+    def _check_whole(self, folder: Folder, name: str, version: Version) -> None:
+        """A NAS may lose a file's end after its close, or a rename that it has confirmed.
+
+        No request on cifs, which knows the file's attributes at this moment.
+        """
+        self.step("nas")
+        size = self.calls.lstat(name, dir_fd=folder.fd).st_size
+        if size != version.size:
+            path = f"{folder.path}/{name}"
+            raise VerifyError(f"{path}: {size} bytes of {version.size}", path=path)
 
     # -- small things -----------------------------------------------------------------------
 

@@ -210,7 +210,7 @@ OPS: dict[str, dict[str, Any]] = {
     "test": {},
     "copy": {},
     "find": {"adopt_only": [PLACE], "candidates": []},
-    "look": {"folder": "2024/01/factures", "names": ["a.pdf"]},
+    "look": {"folder": "2024/01/factures", "sizes": {"a.pdf": 7}},
     "temps": {},
     "remove": {"paths": [f"{TEMPS}/.nas-syncd-x.part"]},
     "restore": {"temp": f"{TEMPS}/.nas-syncd-x.part", "destination": PLACE, "sha256": "00"},
@@ -298,7 +298,8 @@ def test_the_test_writes_reads_and_leaves_no_file(agent, nas):
 
 
 def looking(nas, *names, folder="2024/01/factures"):
-    return {"root": str(nas), "nas": UUID, "folder": folder, "names": list(names)}
+    sizes = dict.fromkeys(names, len(b"content"))
+    return {"root": str(nas), "nas": UUID, "folder": folder, "sizes": sizes}
 
 
 def test_looking_tells_what_is_missing(agent, nas, uploads):
@@ -306,6 +307,14 @@ def test_looking_tells_what_is_missing(agent, nas, uploads):
 
     assert agent.call("look", **looking(nas, "a.pdf", "b.pdf"))["missing"] == ["b.pdf"]
     assert agent.call("look", **looking(nas, "A.PDF"))["missing"] == []
+
+
+@pytest.mark.parametrize("left", [b"", b"conten", b"content!"])
+def test_looking_tells_what_has_another_size(agent, nas, uploads, left):
+    agent.call("copy", **copying(nas, uploads))
+    (nas / PLACE).write_bytes(left)
+
+    assert agent.call("look", **looking(nas, "a.pdf")) == {"missing": [], "damaged": ["a.pdf"]}
 
 
 def test_looking_sees_the_folder_as_it_is_now(agent, nas, uploads):

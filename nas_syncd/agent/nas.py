@@ -38,6 +38,7 @@ from nas_syncd.names import CLAIM_FOLDER, MARKER_NAME, OWN_PREFIX, TEMP_FOLDER, 
 from nas_syncd.nasfs import (
     STALE_CLAIM_SECONDS,
     Calls,
+    Folder,
     Step,
     Tree,
     nas_error,
@@ -367,14 +368,35 @@ class NasRole:
     # -- keeping house ----------------------------------------------------------------------
 
     def look(self, job: Job) -> Message:
-        """Say which of the given names are not in the folder. One listing."""
+        """Say which of the given names, each with its size, are not in the folder, and which
+        have another size: what a loss of power leaves of a file. One listing."""
+        sizes: dict[str, int] = job.args["sizes"]
         with self.batch(job) as root:
-            folder = root.tree.existing(str(job.args["folder"]), job.step)
-            names = {} if folder is None else folder.names
-            if folder is not None:
-                os.close(folder.fd)
+            path = str(job.args["folder"])
+            folder = root.tree.existing(path, job.step)
+            if folder is None:
+                found: dict[str, int | None] = dict.fromkeys(sizes)
+            else:
+                try:
+                    found = {name: self._size_of(name, folder, job.step) for name in sizes}
+                except OSError as error:
+                    raise nas_error(error, path) from error
+                finally:
+                    os.close(folder.fd)
             self._check_identity(root, job.step)
-            return {"missing": [n for n in job.args["names"] if place_key(n) not in names]}
+        missing = [name for name, size in found.items() if size is None]
+        damaged = [name for name, size in found.items() if size not in (None, sizes[name])]
+        return {"missing": missing, "damaged": damaged}
+
+    def _size_of(self, name: str, folder: Folder, step: Step) -> int | None:
+        actual = folder.names.get(place_key(name))
+        if actual is None:
+            return None
+        step("nas")
+        try:
+            return self.calls.lstat(actual, dir_fd=folder.fd).st_size
+        except FileNotFoundError:
+            return None
 
     def temps(self, job: Job) -> Message:
         """List every temp file below our folder: path, and age in seconds by the NAS's clock."""

@@ -1,4 +1,4 @@
-"""A lying NAS: no flag is ever set on wrong bytes, and when it speaks the truth again all is safe."""
+"""A lying NAS: no flag is ever set on wrong bytes; when it speaks the truth again all is safe."""
 
 from __future__ import annotations
 
@@ -148,9 +148,8 @@ def _remove_folder(folder: Path) -> None:
 
 STRANGERS = {
     "other case": "ÉTÉ.PDF",
-    "other composition": nfd("été.pdf"),
-    "both": nfd("Été.Pdf"),
-    "one letter": "étÉ.pdf",
+    "other composition": "été.pdf",
+    "both": "Été.Pdf",
     "nobody": "",
 }
 CONTENTS = {"other bytes": SMALL.upper(), "the same bytes": SMALL}
@@ -262,7 +261,7 @@ def meet(what: str, claims: bool, folder: Path) -> str:
     calls.case_insensitive = True
     with Life(folder, claims=claims, calls=calls) as life:
         if STRANGERS[stranger]:
-            life.put(f"{FOLDER}/{STRANGERS[stranger]}", CONTENTS[content])
+            life.put(f"{FOLDER}/{nfd(STRANGERS[stranger])}", CONTENTS[content])
         life.before = snapshot(life.world.nas)
         id_ = life.add("été.pdf", SMALL)
         other = life.add("autre/ÉTÉ.pdf", SMALL + b"!")
