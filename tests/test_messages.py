@@ -123,7 +123,7 @@ def test_the_cause_behind_a_wait_brings_its_own_words_and_remedy():
 
 def test_an_error_is_rendered_with_its_parameters_its_detail_and_its_remedy():
     assert render_error(errors.NasFullError(free=0, needed=3 * 2**30), "en") == (
-        "No space left on the NAS: 0 B free, 3 GiB needed. "
+        "No space left on the NAS: 0 B free, 3 GiB needed. Nothing is lost, the documents wait. "
         "Free some space on the NAS; synchronisation then goes on by itself."
     )
     assert "no route" in render_error(errors.NasDownError("no route"), "en")
