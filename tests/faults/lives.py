@@ -11,6 +11,7 @@ import contextlib
 import datetime as dt
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -214,7 +215,10 @@ class Life:
             raise DirtyError(f"{seen}")
 
     def get_well(self) -> None:
-        """The trouble is over, and time goes by. What could not be removed is by the next start.
+        """The trouble is over, and time goes by.
+
+        A probe's file, a claim or a dead run's temp file may stay until the next start; a temp
+        file of this run's documents may not.
 
         Raises:
             BrokenError: Not everything has become safe, or something was left.
@@ -226,7 +230,7 @@ class Life:
             self.again()
             if self.is_well():
                 return
-        if self.verdict.temps:
+        if self.verdict.temps and not self._temps_of_this_run():
             self.restart()
             self.again()
             if self.is_well():
@@ -235,6 +239,10 @@ class Life:
         if len(seen.safe) < seen.total:
             raise StuckError(f"{seen}\n{self.fates}\n{self.site.guard.view}")
         raise DirtyError(f"{seen}")
+
+    def _temps_of_this_run(self) -> list[str]:
+        document = re.compile(rf"\.nas-syncd-{self.site.runs.mine}-\d+\.part$")
+        return [temp for temp in self.verdict.temps if document.search(temp)]
 
     def again(self) -> None:
         """What the daemon does by itself when all is well again."""
