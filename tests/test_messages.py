@@ -132,6 +132,14 @@ def test_an_error_is_rendered_with_its_parameters_its_detail_and_its_remedy():
     assert "NAS_SYNCD_WORKERS = '0': a whole number" in render_error(wrong, "en")
 
 
+@pytest.mark.parametrize("code", ["mount.error", "mount.down", "document.error"])
+def test_a_trouble_of_many_causes_names_the_one(code):
+    """A reason from the journal has the errno only, an error its words, in which it stands."""
+    assert "(EBUSY)" in text(code, "fr", errno="EBUSY", path="/mnt/nas")
+    error = errors.BY_CODE[code]("Device busy (EBUSY): a", errno="EBUSY", path="a")
+    assert render_error(error, "en").count("EBUSY") == 1
+
+
 def test_parameters_may_have_any_name():
     assert "boom" in render_error(errors.SyncError("boom", code=1, language="x", params=2), "en")
     assert explain(Reason("rest.synced", {"code": 1, "language": 2, "destination": "a"}), "en")

@@ -23,7 +23,7 @@ TEXTS: dict[str, str] = {
         "The column {column} of the table {table} is of type {type}: "
         "it must be a boolean or an integer"
     ),
-    "mount.error": "The NAS cannot be used at the moment[[: {detail}]]",
+    "mount.error": "The NAS cannot be used at the moment[[: {detail}]][[ ({errno})]]",
     "mount.unknown": "The NAS has not been checked yet",
     "daemon.status": "On the NAS since the start: {synced}; waiting: {waiting}; {mount}",
     "mount.ok": "The NAS is ready[[: {path}]]",
@@ -46,7 +46,7 @@ TEXTS: dict[str, str] = {
     "mount.read_only": "The NAS is mounted read-only[[: {path}]]",
     "mount.full": "No space left on the NAS[[: {free} free]][[, {needed} needed]]",
     "mount.hung": "The NAS does not answer[[: nothing for {seconds}]]",
-    "mount.down": "The NAS is unreachable[[: {detail}]]",
+    "mount.down": "The NAS is unreachable[[: {detail}]][[ ({errno})]]",
     "uploads.error": "The upload folder cannot be read[[: {path}]][[ ({detail})]]",
     "uploads.missing": "The upload folder does not exist[[: {path}]]",
     "uploads.denied": "Permission denied on the upload folder[[: {path}]]",
@@ -61,7 +61,7 @@ TEXTS: dict[str, str] = {
     "journal.busy": (
         "Another nas-syncd is already using this state directory[[: {path}]][[ (process {pid})]]"
     ),
-    "document.error": "This document cannot be copied at the moment[[: {detail}]]",
+    "document.error": "This document cannot be copied at the moment[[: {detail}]][[ ({errno})]]",
     "document.unfilable": "This document has neither a date nor a creation date",
     "source.missing": "The file is not in the upload folder[[: {path}]]",
     "source.changed": "The file changed while it was copied[[: {path}]]",

@@ -24,7 +24,7 @@ TEXTS: dict[str, str] = {
         "La colonne {column} de la table « {table} » est de type {type} : "
         "il faut un booléen ou un entier"
     ),
-    "mount.error": "Le NAS ne peut pas être utilisé pour le moment[[ : {detail}]]",
+    "mount.error": "Le NAS ne peut pas être utilisé pour le moment[[ : {detail}]][[ ({errno})]]",
     "mount.unknown": "Le NAS n’a pas encore été vérifié",
     "daemon.status": "Au NAS depuis le démarrage : {synced} ; en attente : {waiting} ; {mount}",
     "mount.ok": "Le NAS est prêt[[ : {path}]]",
@@ -49,7 +49,7 @@ TEXTS: dict[str, str] = {
     "mount.read_only": "Le NAS est monté en lecture seule[[ : {path}]]",
     "mount.full": ("Plus d’espace sur le NAS[[ : {free} libres]][[, il en faut {needed}]]"),
     "mount.hung": "Le NAS ne répond pas[[ : aucune réponse en {seconds}]]",
-    "mount.down": "Le NAS est injoignable[[ : {detail}]]",
+    "mount.down": "Le NAS est injoignable[[ : {detail}]][[ ({errno})]]",
     "uploads.error": "Le dossier des documents ne peut pas être lu[[ : {path}]][[ ({detail})]]",
     "uploads.missing": "Le dossier des documents n’existe pas[[ : {path}]]",
     "uploads.denied": "Permission refusée sur le dossier des documents[[ : {path}]]",
@@ -64,7 +64,9 @@ TEXTS: dict[str, str] = {
     "journal.busy": (
         "Un autre nas-syncd utilise déjà ce répertoire d’état[[ : {path}]][[ (processus {pid})]]"
     ),
-    "document.error": "Ce document ne peut pas être copié pour le moment[[ : {detail}]]",
+    "document.error": (
+        "Ce document ne peut pas être copié pour le moment[[ : {detail}]][[ ({errno})]]"
+    ),
     "document.unfilable": "Ce document n’a ni date ni date de création",
     "source.missing": "Le fichier n’est pas dans le dossier des documents[[ : {path}]]",
     "source.changed": "Le fichier a changé pendant la copie[[ : {path}]]",
