@@ -91,3 +91,12 @@ def test_no_flag_stands_on_what_the_nas_has_cut_or_lost_afterwards(tmp_path, cas
     """A file cut after its close, a rename that never was, and what a loss of power leaves under
     the right name."""
     assert lies.GROUP.run(case, tmp_path)
+
+
+def test_a_marker_that_could_not_be_written_leaves_nothing_for_good(tmp_path):
+    """Its temp file lay beside it, where nobody looks for temp files."""
+    with Paired(tmp_path) as life:
+        life.calls.fault = Fault("adopt: write_all.write", 1, "EIO", "all")
+        life.act()
+        assert life.troubles
+        life.get_well()
