@@ -284,11 +284,12 @@ class NasRole:
                 tree.close()
 
     def _write_marker(self, tree: Tree, nas: str, text: str, step: Step) -> None:
-        name = f".nas-syncd-{nas}.part"
+        folder = tree.folder(f"{TEMP_FOLDER}/{self.installation}", step, own=True)
+        name = f".nas-syncd-{self._tag('marker')}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
             step("nas")
-            fd = self.calls.open(name, flags, 0o666, dir_fd=tree.root)
+            fd = self.calls.open(name, flags, 0o666, dir_fd=folder.fd)
             try:
                 write_all(self.calls, fd, text.encode(), step)
                 step("nas")
@@ -296,15 +297,15 @@ class NasRole:
             finally:
                 self.calls.close(fd)
             try:
-                self.calls.rename_exclusive(name, tree.root, MARKER_NAME, tree.root)
+                self.calls.rename_exclusive(name, folder.fd, MARKER_NAME, tree.root)
             except OSError as error:
                 if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
                     raise
-                self.calls.rename(name, tree.root, MARKER_NAME, tree.root)
+                self.calls.rename(name, folder.fd, MARKER_NAME, tree.root)
             sync_folder(tree.root, self.calls)
         except OSError as error:
             with contextlib.suppress(OSError):
-                self.calls.unlink(name, dir_fd=tree.root)
+                self.calls.unlink(name, dir_fd=folder.fd)
             raise nas_error(error, MARKER_NAME, own=True) from error
 
     # -- copying ----------------------------------------------------------------------------
