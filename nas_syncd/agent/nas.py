@@ -250,7 +250,7 @@ class NasRole:
             try:
                 # As the server made it, before we write: a folder's time may be of a cache [tried].
                 ahead = self.calls.fstat(fd).st_mtime - time.time()
-                self.calls.write(fd, memoryview(data))
+                write_all(self.calls, fd, data, step)
                 step("nas")
                 self.calls.fsync(fd)
                 self.calls.drop_cache(fd)
@@ -273,17 +273,17 @@ class NasRole:
 
     def adopt(self, job: Job) -> Message:
         """Write the marker on a NAS that has none; an existing one is left as it is."""
-        path, nas = str(job.args["root"]), str(job.args["nas"])
+        path = str(job.args["root"])
         fd = open_root(path, job.step, self.calls)
         with Tree(fd, self.calls) as tree:
             try:
                 if read_marker(fd, job.step, self.calls) is None:
-                    self._write_marker(tree, nas, str(job.args["text"]), job.step)
+                    self._write_marker(tree, str(job.args["text"]), job.step)
                 return self._facts(job, fd, path)
             finally:
                 tree.close()
 
-    def _write_marker(self, tree: Tree, nas: str, text: str, step: Step) -> None:
+    def _write_marker(self, tree: Tree, text: str, step: Step) -> None:
         folder = tree.folder(f"{TEMP_FOLDER}/{self.installation}", step, own=True)
         name = f".nas-syncd-{self._tag('marker')}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

@@ -310,9 +310,9 @@ REMEDIES: dict[str, str] = {
     ),
     "rest.synced_elsewhere": "To verify it: “nas-syncd sync --inherited”.",
     "unmark.damaged": (
-        "The document will be copied again, the old copy stays. Check the NAS's disks."
+        f"{_ORIGINAL} The document will be copied again, the old copy stays. Check the NAS's disks."
     ),
-    "unmark.vanished": "The document will be copied again.",
-    "unmark.not_found": "The document will be copied again.",
+    "unmark.vanished": f"{_ORIGINAL} The document will be copied again.",
+    "unmark.not_found": f"{_ORIGINAL} The document will be copied again.",
     "problem.attempts": "Cure the cause, then try again: “nas-syncd sync[[ {id}]]”.",
 }

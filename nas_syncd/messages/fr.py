@@ -324,9 +324,10 @@ REMEDIES: dict[str, str] = {
     ),
     "rest.synced_elsewhere": "Pour le vérifier : « nas-syncd sync --inherited ».",
     "unmark.damaged": (
-        "Le document sera copié de nouveau, l’ancienne copie reste. Vérifiez les disques du NAS."
+        f"{_ORIGINAL} Le document sera copié de nouveau, l’ancienne copie reste. "
+        "Vérifiez les disques du NAS."
     ),
-    "unmark.vanished": "Le document sera copié de nouveau.",
-    "unmark.not_found": "Le document sera copié de nouveau.",
+    "unmark.vanished": f"{_ORIGINAL} Le document sera copié de nouveau.",
+    "unmark.not_found": f"{_ORIGINAL} Le document sera copié de nouveau.",
     "problem.attempts": "Réglez la cause, puis relancez : « nas-syncd sync[[ {id}]] ».",
 }
