@@ -12,7 +12,8 @@ from nas_syncd.agent.marker import read_marker
 from nas_syncd.names import CLAIM_FOLDER
 from nas_syncd.nasfs import STALE_CLAIM_SECONDS
 from tests.faults import lies
-from tests.faults.lives import DAY, AskedFor, Kept, Paired, Small
+from tests.faults.kinds import AskedFor, Kept, Paired, Small
+from tests.faults.lives import DAY
 from tests.faults.strikes import Fault
 from tests.helpers import FaultyCalls, World, fail, no_step
 

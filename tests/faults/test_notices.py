@@ -14,6 +14,7 @@ from nas_syncd.errors import SyncError
 from tests.faults import calls, lies
 from tests.faults.golden import ToldError
 from tests.faults.lab import BrokenError, DirtyError, LiedError, LostError, StuckError
+from tests.faults.strikes import Fault
 
 FLUSH = "small/exclusive: copy: _flush.fsync"
 
@@ -112,4 +113,4 @@ def test_a_flow_that_tells_no_fate(tmp_path, monkeypatch):
 
 def test_a_site_that_nothing_comes_by(tmp_path):
     with pytest.raises(BrokenError, match="never called"):
-        calls.outcome_of("adopted", False, calls.Fault("copy: write_all.write", 1, "EIO"), tmp_path)
+        calls.outcome_of("adopted", False, Fault("copy: write_all.write", 1, "EIO"), tmp_path)

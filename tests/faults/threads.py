@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -52,7 +53,7 @@ class ThreadChild(Child):
         self._end(threads)
 
     def _end(self, threads: list[threading.Thread]) -> None:
-        self.handlers["end"] = self.on_idle = leave  # type: ignore[assignment]
+        self.handlers["end"] = self.on_idle = leave
         for _ in threads:
             self._jobs.put(Job(0, "end", {}, self.side))
         for thread in threads:
@@ -118,7 +119,7 @@ class Started:
     def wait(self, timeout: float | None = None) -> int:
         self._thread.join(timeout)
         if self._thread.is_alive():
-            raise process.subprocess.TimeoutExpired("threads", timeout or 0)
+            raise subprocess.TimeoutExpired("threads", timeout or 0)
         return 0
 
     def kill(self) -> None:
