@@ -217,7 +217,7 @@ class Life:
         """The trouble is over, and time goes by.
 
         A probe's file, a claim or a dead run's temp file may stay until the next start; a temp
-        file of this run's documents may not.
+        file of this run's documents only where its removal has failed.
 
         Raises:
             BrokenError: Not everything has become safe, or something was left.
@@ -229,7 +229,7 @@ class Life:
             self.again()
             if self.is_well():
                 return
-        if self.verdict.temps and not self.temps_of_this_run():
+        if self.verdict.temps and (self.calls.not_removed or not self.temps_of_this_run()):
             self.restart()
             self.again()
             if self.is_well():

@@ -68,6 +68,8 @@ class StruckCalls(Calls):
         """The path of the document that ``often="document"`` means."""
         self.made: list[tuple[str, int]] = []
         self.struck = 0
+        self.not_removed = 0
+        """Files whose removal has failed."""
         self.renames_exclusively = True
         self.free_bytes: int | None = None
         """What the server says is free; None: the truth."""
@@ -134,6 +136,7 @@ def _struck(op: str) -> Callable[..., Any]:
             answer = real(self, *args, **more)
             if op == "open":
                 os.close(answer)
+        self.not_removed += op == "unlink"
         raise became
 
     return method
