@@ -37,6 +37,7 @@ from nas_syncd.nasfs import (
     is_regular,
     nas_error,
     rename_into_place,
+    write_all,
 )
 from nas_syncd.sourcefile import Version, open_source, source_error, version_of
 
@@ -228,6 +229,7 @@ class Copier:
         try:
             self.step("nas")
             self.calls.close(target)
+            self._check_whole(folder, name, version)
         except OSError as error:  # write-behind errors come back here
             raise nas_error(error, path, own=True) from error
         if sys.platform == "darwin":
@@ -244,7 +246,7 @@ class Copier:
         while block := self._read_source(source):
             hasher.update(block)
             try:
-                self._write_all(target, block)
+                write_all(self.calls, target, block, self.step)
                 done += len(block)
                 unflushed += len(block)
                 self.progress(done, 2 * version.size)
@@ -266,15 +268,6 @@ class Copier:
         except OSError as error:
             raise nas_error(error, path, own=True) from error
         return hasher.hexdigest()
-
-    def _write_all(self, target: int, block: bytes) -> None:
-        view = memoryview(block)
-        while view:
-            self.step("nas")
-            written = self.calls.write(target, view)
-            if written <= 0:
-                raise OSError(errno.EIO, "nothing was written")
-            view = view[written:]
 
     def _flush(self, target: int, flush_bytes: int) -> int:
         """Flush; return after how many bytes to do it again, so that each stays short."""
@@ -334,6 +327,7 @@ class Copier:
                 try:
                     if taken is None:
                         rename_into_place(self.tree, temps, temp, folder, name, self.step)
+                        self._check_whole(folder, name, version)
                         folder.names[place_key(name)] = name
                         return Copied(f"{folder.path}/{name}", digest, version, False, folder)
                 except FileExistsError:
@@ -350,6 +344,17 @@ class Copier:
                 self._remove(temps.fd, temp)
                 return Copied(f"{folder.path}/{taken}", digest, version, True, folder)
         raise PlaceTakenError(self.order.candidates[0], path=self.order.candidates[0])
+
+    def _check_whole(self, folder: Folder, name: str, version: Version) -> None:
+        """A NAS may lose a file's end after its close, or a rename that it has confirmed.
+
+        No request on cifs, which knows the file's attributes at this moment.
+        """
+        self.step("nas")
+        size = self.calls.lstat(name, dir_fd=folder.fd).st_size
+        if size != version.size:
+            path = f"{folder.path}/{name}"
+            raise VerifyError(f"{path}: {size} bytes of {version.size}", path=path)
 
     # -- small things -----------------------------------------------------------------------
 

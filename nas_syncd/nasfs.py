@@ -63,6 +63,8 @@ DOWN = frozenset(
     if hasattr(errno, name)
 )
 """FACTS: on a network file system these mean "the NAS is down", not "this file is bad"."""
+NO_DOCUMENTS_FAULT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR})
+"""This host is short of something, or the call was interrupted."""
 NOT_SUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 DIRECTORY_FSYNC_FORGIVEN = NOT_SUPPORTED | {errno.EBADF}
 RENAME_RETRY = frozenset({errno.EACCES, errno.EBUSY, errno.ETXTBSY, errno.EINTR})
@@ -182,7 +184,7 @@ def nas_error(error: OSError, path: str, *, own: bool = False) -> SyncError:
     """Return what *error* at *path* means.
 
     Args:
-        own: The path is in a folder of our own; being refused there concerns the whole NAS.
+        own: The path is in a folder of our own: every document would meet this.
     """
     number = error.errno or 0
     detail = f"{error.strerror or error} ({errno.errorcode.get(number, number)}): {path}"
@@ -199,16 +201,14 @@ def nas_error(error: OSError, path: str, *, own: bool = False) -> SyncError:
         kind = NasDeniedError if own else PlaceDeniedError
     elif number in (errno.ENOTDIR, errno.ELOOP, errno.EISDIR):
         kind = PlaceBlockedError
-    elif own and number in NOT_SUPPORTED:
-        kind = MountError  # the name is ours and was taken: every document would meet this
+    elif number in DOWN or number == errno.ENOENT:
+        kind = NasDownError
+    elif own or number in NO_DOCUMENTS_FAULT:
+        kind = MountError
     elif number in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
         kind = NameRefusedError
     elif number in (errno.EBUSY, errno.ETXTBSY):
         kind = PlaceBusyError
-    elif number in DOWN or number == errno.ENOENT:
-        kind = NasDownError
-    elif number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-        kind = MountError  # this host is short of something: no document's fault
     else:
         kind = DocumentError
     return kind(detail, **params)
@@ -400,6 +400,21 @@ class Tree:
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
+def write_all(calls: Calls, fd: int, data: bytes, step: Step) -> None:
+    """Write all of *data*; a server may take it in parts.
+
+    Raises:
+        OSError: What the mount answers; EIO when it takes nothing and says no more.
+    """
+    view = memoryview(data)
+    while view:
+        step("nas")
+        written = calls.write(fd, view)
+        if written <= 0:
+            raise OSError(errno.EIO, "nothing was written")
+        view = view[written:]
+
+
 def sync_folder(fd: int, calls: Calls) -> None:
     """Flush a folder. A dummy on cifs and smbfs; EIO is never forgiven."""
     try:
@@ -417,6 +432,7 @@ def rename_into_place(
     Raises:
         FileExistsError: Something stands there.
         PlaceBusyError: Another installation has claimed the place.
+        MountError: It cannot be claimed.
         OSError: What the mount answers.
     """
     for pause in (*RENAME_RETRY_SECONDS, None):
@@ -491,6 +507,8 @@ def _take_claim(calls: Calls, claims: Folder, claim: str, temp_folder: Folder, t
         if age > STALE_CLAIM_SECONDS:
             calls.unlink(claim, dir_fd=claims.fd)
         raise PlaceBusyError(f"claimed {age:.0f} s ago: {claim}", path=claim) from None
+    except OSError as error:
+        raise nas_error(error, f"{claims.path}/{claim}", own=True) from error
     with contextlib.suppress(OSError):  # that it exists is all it says: there are no bytes to lose
         calls.close(fd)
 
@@ -522,7 +540,7 @@ def renames_exclusively(tree: Tree, folder: Folder, tag: str, step: Step) -> boo
         return False
     finally:
         for name in (first, second):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # the answer is known: what stays is cleaned later
                 step("nas")
                 calls.unlink(name, dir_fd=folder.fd)
 

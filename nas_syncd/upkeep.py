@@ -110,6 +110,7 @@ class Upkeep:
         elif isinstance(error, SyncError):
             if error.whose is Whose.MOUNT:  # one folder's trouble is not the mount's
                 self.site.guard.trouble(error)
+            self._clean_due = min(self._clean_due, time.monotonic() + FOREIGN_TEMP_SECONDS)
             _log.debug("upkeep.interrupted", code=error.code, detail=error.detail)
         else:
             raise error
@@ -187,12 +188,16 @@ class Upkeep:
 
     def _look_at(self, folder: str, entries: list[Entry]) -> None:
         names: dict[str, list[Entry]] = {}
+        sizes: dict[str, int] = {}
         for entry in entries:
             if entry.receipt is not None:
-                names.setdefault(entry.receipt.destination.rpartition("/")[2], []).append(entry)
+                name = entry.receipt.destination.rpartition("/")[2]
+                names.setdefault(name, []).append(entry)
+                sizes[name] = entry.receipt.version.size
 
         def looked(answer: Message) -> None:
             missing = [entry for name in answer["missing"] for entry in names.pop(name)]
+            damaged = [entry for name in answer["damaged"] for entry in names.pop(name)]
             by_scope: dict[Scope, list[str]] = {}
             for entry in (one for group in names.values() for one in group):
                 by_scope.setdefault(entry.scope, []).append(entry.id)
@@ -200,10 +205,12 @@ class Upkeep:
                 self.site.journal.grown_up(scope, ids)
             for entry in missing:
                 self._seek(entry)
+            for entry in damaged:
+                self._vanished(entry, "damaged")
             if not self._folders and len(entries) >= YOUNG_PAGE:
                 self._young_due = 0.0
 
-        self._ask("look", looked, folder=folder, names=list(names))
+        self._ask("look", looked, folder=folder, sizes=sizes)
 
     def _seek(self, entry: Entry) -> None:
         """It is not in its place. Perhaps the NAS has forgotten the rename, and its temp file is
@@ -214,17 +221,21 @@ class Upkeep:
         else:
             self._restores.append((temp, entry))
 
-    def _vanished(self, entry: Entry) -> None:
-        """What was verified is not there any more: the flag must not say that it is."""
+    def _vanished(self, entry: Entry, how: str = "vanished") -> None:
+        """What was verified is not there any more: the flag must not say that it is.
+
+        Args:
+            how: ``damaged`` when something else stands in its place.
+        """
         if entry.receipt is None:
             return
         destination = entry.receipt.destination
-        reason = Reason("unmark.vanished", {"destination": destination})
+        reason = Reason(f"unmark.{how}", {"destination": destination})
         if entry.scope == self.table.scope:
             self.table.unmark([(entry.id, entry.file_path)])
         document = Document(entry.id, entry.file_path)
         self.site.journal.forget_receipt(entry.scope, document, reason)
-        _log.error("document.vanished", document_id=entry.id, destination=destination)
+        _log.error(f"document.{how}", document_id=entry.id, destination=destination)
         if entry.scope == self.table.scope:
             self._lost([entry.id])
 

@@ -123,13 +123,21 @@ def test_the_cause_behind_a_wait_brings_its_own_words_and_remedy():
 
 def test_an_error_is_rendered_with_its_parameters_its_detail_and_its_remedy():
     assert render_error(errors.NasFullError(free=0, needed=3 * 2**30), "en") == (
-        "No space left on the NAS: 0 B free, 3 GiB needed. "
+        "No space left on the NAS: 0 B free, 3 GiB needed. Nothing is lost, the documents wait. "
         "Free some space on the NAS; synchronisation then goes on by itself."
     )
     assert "no route" in render_error(errors.NasDownError("no route"), "en")
     assert "internal" not in render_error(errors.SyncError(), "en")
     wrong = errors.ConfigurationError("NAS_SYNCD_WORKERS = '0': a whole number", name="x")
     assert "NAS_SYNCD_WORKERS = '0': a whole number" in render_error(wrong, "en")
+
+
+@pytest.mark.parametrize("code", ["mount.error", "mount.down", "document.error"])
+def test_a_trouble_of_many_causes_names_the_one(code):
+    """A reason from the journal has the errno only, an error its words, in which it stands."""
+    assert "(EBUSY)" in text(code, "fr", errno="EBUSY", path="/mnt/nas")
+    error = errors.BY_CODE[code]("Device busy (EBUSY): a", errno="EBUSY", path="a")
+    assert render_error(error, "en").count("EBUSY") == 1
 
 
 def test_parameters_may_have_any_name():

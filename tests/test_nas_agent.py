@@ -185,7 +185,8 @@ def test_adopting_writes_the_marker_whole_and_nothing_else(agent, tmp_path):
     facts = agent.call("adopt", root=str(bare), nas=UUID, text=MARKER)
 
     assert facts["nas"] == UUID
-    assert {p.name: p.read_text() for p in bare.iterdir()} == {MARKER_NAME: MARKER}
+    assert (bare / MARKER_NAME).read_text() == MARKER
+    assert [path for path in bare.rglob("*") if path.is_file()] == [bare / MARKER_NAME]
 
 
 def test_adopting_leaves_the_marker_that_is_there(agent, nas):
@@ -210,7 +211,7 @@ OPS: dict[str, dict[str, Any]] = {
     "test": {},
     "copy": {},
     "find": {"adopt_only": [PLACE], "candidates": []},
-    "look": {"folder": "2024/01/factures", "names": ["a.pdf"]},
+    "look": {"folder": "2024/01/factures", "sizes": {"a.pdf": 7}},
     "temps": {},
     "remove": {"paths": [f"{TEMPS}/.nas-syncd-x.part"]},
     "restore": {"temp": f"{TEMPS}/.nas-syncd-x.part", "destination": PLACE, "sha256": "00"},
@@ -298,7 +299,8 @@ def test_the_test_writes_reads_and_leaves_no_file(agent, nas):
 
 
 def looking(nas, *names, folder="2024/01/factures"):
-    return {"root": str(nas), "nas": UUID, "folder": folder, "names": list(names)}
+    sizes = dict.fromkeys(names, len(b"content"))
+    return {"root": str(nas), "nas": UUID, "folder": folder, "sizes": sizes}
 
 
 def test_looking_tells_what_is_missing(agent, nas, uploads):
@@ -306,6 +308,14 @@ def test_looking_tells_what_is_missing(agent, nas, uploads):
 
     assert agent.call("look", **looking(nas, "a.pdf", "b.pdf"))["missing"] == ["b.pdf"]
     assert agent.call("look", **looking(nas, "A.PDF"))["missing"] == []
+
+
+@pytest.mark.parametrize("left", [b"", b"conten", b"content!"])
+def test_looking_tells_what_has_another_size(agent, nas, uploads, left):
+    agent.call("copy", **copying(nas, uploads))
+    (nas / PLACE).write_bytes(left)
+
+    assert agent.call("look", **looking(nas, "a.pdf")) == {"missing": [], "damaged": ["a.pdf"]}
 
 
 def test_looking_sees_the_folder_as_it_is_now(agent, nas, uploads):

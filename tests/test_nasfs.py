@@ -71,9 +71,13 @@ def claims_on(nas):
         ("EPERM", PlaceDeniedError, NasDeniedError),
         ("ENOTDIR", PlaceBlockedError, PlaceBlockedError),
         ("ELOOP", PlaceBlockedError, PlaceBlockedError),
-        ("EILSEQ", NameRefusedError, NameRefusedError),
-        ("ENAMETOOLONG", NameRefusedError, NameRefusedError),
-        ("EBUSY", PlaceBusyError, PlaceBusyError),
+        ("EILSEQ", NameRefusedError, MountError),
+        ("ENAMETOOLONG", NameRefusedError, MountError),
+        ("EINVAL", NameRefusedError, MountError),
+        ("EBUSY", PlaceBusyError, MountError),
+        ("ETXTBSY", PlaceBusyError, MountError),
+        ("EINTR", MountError, MountError),
+        ("EMFILE", MountError, MountError),
         ("EIO", NasDownError, NasDownError),
         ("EHOSTDOWN", NasDownError, NasDownError),
         ("ESTALE", NasDownError, NasDownError),
@@ -81,7 +85,7 @@ def claims_on(nas):
         ("ETIMEDOUT", NasDownError, NasDownError),
         ("ENXIO", NasDownError, NasDownError),
         ("ENOENT", NasDownError, NasDownError),
-        ("EMLINK", DocumentError, DocumentError),
+        ("EMLINK", DocumentError, MountError),
     ],
 )
 def test_an_errno_says_whose_trouble_it_is(name, in_a_place, in_our_folder):
@@ -446,3 +450,30 @@ def test_a_probe_that_fails_for_another_reason_says_so_and_leaves_nothing(nas, o
             renames_exclusively(tree, folder, "x", no_step)
 
     assert files_below(nas) == {}
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EBUSY, errno.EACCES])
+def test_a_probes_file_that_cannot_be_removed_spoils_no_answer(nas, number):
+    """Whether the rename is exclusive is known by then; what stays goes with the next start."""
+    with tree_at(nas, FaultyCalls()) as tree:
+        folder = tree.folder(".nas-syncd-tmp", no_step, own=True)
+        tree.calls = calls = FaultyCalls(fail("unlink", number=number, times=1))
+        assert renames_exclusively(tree, folder, "x", no_step) is True
+
+    assert calls.log.count("unlink") == 2
+    assert list(files_below(nas)) == [".nas-syncd-tmp/.nas-syncd-x-a.part"]
+
+
+@pytest.mark.parametrize("name", ["EACCES", "EBUSY", "EINVAL", "EIO"])
+def test_a_claim_that_cannot_be_made_is_not_the_places_trouble(nas, name):
+    """Claims lie in a folder of our own: no right on the document's folder is missing."""
+    with tree_at(nas, FaultyCalls(), claims=True) as tree:
+        temps = tree.folder(".nas-syncd-tmp", no_step, own=True)
+        (nas / ".nas-syncd-tmp" / "t").write_bytes(b"x")
+        folder = tree.folder(FOLDER, no_step)
+        tree.folder(CLAIM_FOLDER, no_step, own=True)
+        tree.calls = FaultyCalls(fail("open", number=getattr(errno, name)))
+        with pytest.raises(MountError) as caught:
+            rename_into_place(tree, temps, "t", folder, "a.pdf", no_step)
+
+    assert str(caught.value.params["path"]).startswith(CLAIM_FOLDER)

@@ -6,6 +6,7 @@ folder that stays when the share is not mounted.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -85,7 +86,8 @@ def _read_marker(
     except OSError as error:
         raise marker_error(error, path) from error
     finally:
-        calls.close(fd)
+        with contextlib.suppress(OSError):  # it was only read: nothing to lose
+            calls.close(fd)
     nas = uuid_in(text)
     if nas is None:
         raise NasForeignError(f"no marker of ours: {path}", path=path, found="?")

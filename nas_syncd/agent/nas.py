@@ -28,6 +28,7 @@ from nas_syncd.agent.marker import (
 from nas_syncd.agent.wire import Message
 from nas_syncd.copier import Copied, Copier, Order, free_bytes, read_digest
 from nas_syncd.errors import (
+    DocumentError,
     MountError,
     SyncError,
     VerifyError,
@@ -35,13 +36,16 @@ from nas_syncd.errors import (
 from nas_syncd.mounttable import mount_id, mount_of
 from nas_syncd.names import CLAIM_FOLDER, MARKER_NAME, OWN_PREFIX, TEMP_FOLDER, place_key
 from nas_syncd.nasfs import (
+    STALE_CLAIM_SECONDS,
     Calls,
+    Folder,
     Step,
     Tree,
     nas_error,
     rename_into_place,
     renames_exclusively,
     sync_folder,
+    write_all,
 )
 from nas_syncd.sourcefile import Version
 
@@ -50,6 +54,7 @@ MOST_FOLDERS = 128
 """A batch that has opened so many is ended: descriptors are few."""
 IDLE_SECONDS = 0.5
 PROBE_BYTES = 4096
+OLD_CLAIM_SECONDS = 6 * STALE_CLAIM_SECONDS
 
 
 class Root(NamedTuple):
@@ -245,7 +250,7 @@ class NasRole:
             try:
                 # As the server made it, before we write: a folder's time may be of a cache [tried].
                 ahead = self.calls.fstat(fd).st_mtime - time.time()
-                self.calls.write(fd, memoryview(data))
+                write_all(self.calls, fd, data, step)
                 step("nas")
                 self.calls.fsync(fd)
                 self.calls.drop_cache(fd)
@@ -253,9 +258,11 @@ class NasRole:
                 step("nas")
                 stored = self.calls.read(fd, PROBE_BYTES)
             finally:
-                self.calls.close(fd)
-                with contextlib.suppress(OSError):
-                    self.calls.unlink(name, dir_fd=folder.fd)
+                try:
+                    self.calls.close(fd)
+                finally:
+                    with contextlib.suppress(OSError):
+                        self.calls.unlink(name, dir_fd=folder.fd)
         except OSError as error:
             raise nas_error(error, folder.path, own=True) from error
         if stored != data:
@@ -266,38 +273,39 @@ class NasRole:
 
     def adopt(self, job: Job) -> Message:
         """Write the marker on a NAS that has none; an existing one is left as it is."""
-        path, nas = str(job.args["root"]), str(job.args["nas"])
+        path = str(job.args["root"])
         fd = open_root(path, job.step, self.calls)
         with Tree(fd, self.calls) as tree:
             try:
                 if read_marker(fd, job.step, self.calls) is None:
-                    self._write_marker(tree, nas, str(job.args["text"]), job.step)
+                    self._write_marker(tree, str(job.args["text"]), job.step)
                 return self._facts(job, fd, path)
             finally:
                 tree.close()
 
-    def _write_marker(self, tree: Tree, nas: str, text: str, step: Step) -> None:
-        name = f".nas-syncd-{nas}.part"
+    def _write_marker(self, tree: Tree, text: str, step: Step) -> None:
+        folder = tree.folder(f"{TEMP_FOLDER}/{self.installation}", step, own=True)
+        name = f".nas-syncd-{self._tag('marker')}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
             step("nas")
-            fd = self.calls.open(name, flags, 0o666, dir_fd=tree.root)
+            fd = self.calls.open(name, flags, 0o666, dir_fd=folder.fd)
             try:
-                self.calls.write(fd, memoryview(text.encode()))
+                write_all(self.calls, fd, text.encode(), step)
                 step("nas")
                 self.calls.fsync(fd)
             finally:
                 self.calls.close(fd)
             try:
-                self.calls.rename_exclusive(name, tree.root, MARKER_NAME, tree.root)
+                self.calls.rename_exclusive(name, folder.fd, MARKER_NAME, tree.root)
             except OSError as error:
                 if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
                     raise
-                self.calls.rename(name, tree.root, MARKER_NAME, tree.root)
+                self.calls.rename(name, folder.fd, MARKER_NAME, tree.root)
             sync_folder(tree.root, self.calls)
         except OSError as error:
             with contextlib.suppress(OSError):
-                self.calls.unlink(name, dir_fd=tree.root)
+                self.calls.unlink(name, dir_fd=folder.fd)
             raise nas_error(error, MARKER_NAME, own=True) from error
 
     # -- copying ----------------------------------------------------------------------------
@@ -361,14 +369,35 @@ class NasRole:
     # -- keeping house ----------------------------------------------------------------------
 
     def look(self, job: Job) -> Message:
-        """Say which of the given names are not in the folder. One listing."""
+        """Say which of the given names, each with its size, are not in the folder, and which
+        have another size: what a loss of power leaves of a file. One listing."""
+        sizes: dict[str, int] = job.args["sizes"]
         with self.batch(job) as root:
-            folder = root.tree.existing(str(job.args["folder"]), job.step)
-            names = {} if folder is None else folder.names
-            if folder is not None:
-                os.close(folder.fd)
+            path = str(job.args["folder"])
+            folder = root.tree.existing(path, job.step)
+            if folder is None:
+                found: dict[str, int | None] = dict.fromkeys(sizes)
+            else:
+                try:
+                    found = {name: self._size_of(name, folder, job.step) for name in sizes}
+                except OSError as error:
+                    raise nas_error(error, path) from error
+                finally:
+                    os.close(folder.fd)
             self._check_identity(root, job.step)
-            return {"missing": [n for n in job.args["names"] if place_key(n) not in names]}
+        missing = [name for name, size in found.items() if size is None]
+        damaged = [name for name, size in found.items() if size not in (None, sizes[name])]
+        return {"missing": missing, "damaged": damaged}
+
+    def _size_of(self, name: str, folder: Folder, step: Step) -> int | None:
+        actual = folder.names.get(place_key(name))
+        if actual is None:
+            return None
+        step("nas")
+        try:
+            return self.calls.lstat(actual, dir_fd=folder.fd).st_size
+        except FileNotFoundError:
+            return None
 
     def temps(self, job: Job) -> Message:
         """List every temp file below our folder: path, and age in seconds by the NAS's clock."""
@@ -382,6 +411,7 @@ class NasRole:
             now = self.calls.fstat(own.fd).st_mtime
             found: list[list[Any]] = []
             self._walk_temps(root.tree, TEMP_FOLDER, now, job.step, found)
+            self._remove_old_claims(root.tree, now, job.step)
             return {"temps": found}
 
     def _walk_temps(
@@ -398,12 +428,27 @@ class NasRole:
                     if name.startswith(OWN_PREFIX) and name.endswith(".part"):
                         found.append([f"{path}/{name}", now - status.st_mtime, status.st_size])
                     elif path.count("/") < 2:
-                        with contextlib.suppress(SyncError):
+                        with contextlib.suppress(DocumentError):  # another's, kept from us
                             self._walk_temps(tree, f"{path}/{name}", now, step, found)
         except OSError as error:
             raise nas_error(error, path, own=True) from error
         finally:
             os.close(folder.fd)
+
+    def _remove_old_claims(self, tree: Tree, now: float, step: Step) -> None:
+        """Who wants a place takes a stale claim over; but nobody may ever want that place again."""
+        claims = tree.existing(CLAIM_FOLDER, step)
+        if claims is None:
+            return
+        try:
+            for name in claims.names.values():
+                step("nas")
+                with contextlib.suppress(OSError):
+                    made = self.calls.lstat(name, dir_fd=claims.fd).st_mtime
+                    if name.startswith(OWN_PREFIX) and now - made > OLD_CLAIM_SECONDS:
+                        self.calls.unlink(name, dir_fd=claims.fd)
+        finally:
+            os.close(claims.fd)
 
     def remove(self, job: Job) -> Message:
         """Remove temp files of ours; anything else is refused."""

@@ -33,6 +33,7 @@ _COVERED: dict[str, frozenset[str]] = {
     "document.gone": _OF_A_DOCUMENT,
     "document.waiting": _OF_A_DOCUMENT,
     "document.vanished": _OF_A_DOCUMENT,
+    "document.damaged": _OF_A_DOCUMENT,
     "mount.changed": frozenset({"state", "was", "path", "source"}),
     "mount.still_unusable": frozenset({"state", "since"}),
     "uploads.changed": frozenset({"state", "path", "watching"}),

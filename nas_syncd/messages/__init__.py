@@ -141,6 +141,7 @@ def render_error(error: SyncError, language: str) -> str:
     params = dict(error.params)
     if error.detail and error.detail != error.code:
         params.setdefault("detail", error.detail)
+        params.pop("errno", None)  # it stands in the detail
     return _whole(error.code, language_of(language), params)
 
 

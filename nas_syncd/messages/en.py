@@ -23,7 +23,7 @@ TEXTS: dict[str, str] = {
         "The column {column} of the table {table} is of type {type}: "
         "it must be a boolean or an integer"
     ),
-    "mount.error": "The NAS cannot be used at the moment[[: {detail}]]",
+    "mount.error": "The NAS cannot be used at the moment[[: {detail}]][[ ({errno})]]",
     "mount.unknown": "The NAS has not been checked yet",
     "daemon.status": "On the NAS since the start: {synced}; waiting: {waiting}; {mount}",
     "mount.ok": "The NAS is ready[[: {path}]]",
@@ -46,7 +46,7 @@ TEXTS: dict[str, str] = {
     "mount.read_only": "The NAS is mounted read-only[[: {path}]]",
     "mount.full": "No space left on the NAS[[: {free} free]][[, {needed} needed]]",
     "mount.hung": "The NAS does not answer[[: nothing for {seconds}]]",
-    "mount.down": "The NAS is unreachable[[: {detail}]]",
+    "mount.down": "The NAS is unreachable[[: {detail}]][[ ({errno})]]",
     "uploads.error": "The upload folder cannot be read[[: {path}]][[ ({detail})]]",
     "uploads.missing": "The upload folder does not exist[[: {path}]]",
     "uploads.denied": "Permission denied on the upload folder[[: {path}]]",
@@ -61,7 +61,7 @@ TEXTS: dict[str, str] = {
     "journal.busy": (
         "Another nas-syncd is already using this state directory[[: {path}]][[ (process {pid})]]"
     ),
-    "document.error": "This document cannot be copied at the moment[[: {detail}]]",
+    "document.error": "This document cannot be copied at the moment[[: {detail}]][[ ({errno})]]",
     "document.unfilable": "This document has neither a date nor a creation date",
     "source.missing": "The file is not in the upload folder[[: {path}]]",
     "source.changed": "The file changed while it was copied[[: {path}]]",
@@ -74,7 +74,9 @@ TEXTS: dict[str, str] = {
     "place.no_room": (
         "The NAS has no room for a file of this size[[: {free} free, {needed} needed]]"
     ),
-    "place.busy": "Another installation is filing a document in this place[[: {path}]]",
+    "place.busy": (
+        "Another installation or program is using this place on the NAS at the moment[[: {path}]]"
+    ),
     "copy.verify": "What the NAS gave back differs from the original[[: {path}]]",
     # -- why nothing is done yet
     "wait.no_file": "The file has not arrived yet[[: {path}]]",
@@ -197,10 +199,12 @@ TEXTS: dict[str, str] = {
 
 _MOUNT_IT = "Mount the share; synchronisation then goes on by itself, nothing is lost."
 _OTHER_NAS = (
+    "Nothing is lost, the documents wait. "
     "First check which share is mounted: usually it is the wrong one. "
     "If the change is meant, run “nas-syncd adopt --new-nas”."
 )
 _NOTHING_LOST = "Nothing is lost, the documents wait."
+_ORIGINAL = "The original is unharmed."
 
 REMEDIES: dict[str, str] = {
     "configuration.schema": "Check NAS_SYNCD_DB_TABLE and NAS_SYNCD_DB_COLUMNS.",
@@ -216,28 +220,33 @@ REMEDIES: dict[str, str] = {
     ),
     "mount.missing": _MOUNT_IT,
     "mount.not_mounted": (
-        "Usually the share is simply not mounted: mount it, "
+        "Nothing is lost. Usually the share is simply not mounted: mount it, "
         "synchronisation then goes on by itself. "
         "Only if this NAS was never paired before: “nas-syncd adopt”."
     ),
     "mount.foreign": _OTHER_NAS,
     "mount.suspect": (
-        "Check that the right share is mounted on this path. "
+        f"{_NOTHING_LOST} Check that the right share is mounted on this path. "
         "If this change is meant: “nas-syncd adopt”."
     ),
     "mount.denied": (
-        "Check the user's SMB rights on this share, and the mount options uid, gid and mode."
+        f"{_NOTHING_LOST} Check the user's SMB rights on this share, "
+        "and the mount options uid, gid and mode."
     ),
     "mount.privacy": (
+        f"{_NOTHING_LOST} "
         "System Settings > Privacy & Security > Files and Folders: allow “Network Volumes” for "
         "Python[[ ({program})]]. Where it is not in that list: Privacy & Security > Full Disk "
         "Access, “+”, and choose this program. If it does not go on by itself then: "
         "“launchctl kickstart -k gui/$(id -u)/local.nas-syncd”."
     ),
     "mount.read_only": (
-        "Mount the share for reading and writing, and check the user's rights on the NAS."
+        f"{_NOTHING_LOST} Mount the share for reading and writing, "
+        "and check the user's rights on the NAS."
     ),
-    "mount.full": "Free some space on the NAS; synchronisation then goes on by itself.",
+    "mount.full": (
+        f"{_NOTHING_LOST} Free some space on the NAS; synchronisation then goes on by itself."
+    ),
     "mount.hung": f"{_NOTHING_LOST} Check that the NAS has power and that the network works.",
     "mount.down": f"{_NOTHING_LOST} Check that the NAS has power and that the network works.",
     "uploads.error": (
@@ -263,6 +272,10 @@ REMEDIES: dict[str, str] = {
     ),
     "journal.error": "Check NAS_SYNCD_STATE_DIR and NAS_SYNCD_LOG_FILE: rights and free space.",
     "journal.busy": "Stop the other one, or give this one a NAS_SYNCD_STATE_DIR of its own.",
+    "document.error": (
+        f"{_ORIGINAL} Another attempt follows by itself. "
+        "If this keeps happening, “nas-syncd explain” and “nas-syncd logs” say more."
+    ),
     "document.unfilable": "Give the document a date in the application.",
     "refuse.unfilable": "Give the document a date in the application.",
     "source.missing": (
@@ -283,23 +296,26 @@ REMEDIES: dict[str, str] = {
         "as the application writes it in file_path."
     ),
     "source.unreadable": "Give nas-syncd's user the right to read this file.",
-    "place.taken": "Move or rename the foreign files on the NAS that bear these names.",
-    "place.blocked": "Rename what stands on the NAS in the folder's place.",
-    "place.name_refused": "Give the file a simpler or shorter name.",
-    "place.denied": "Check the user's SMB rights on this folder of the NAS.",
+    "place.taken": (
+        f"{_ORIGINAL} Move or rename the foreign files on the NAS that bear these names."
+    ),
+    "place.blocked": f"{_ORIGINAL} Rename what stands on the NAS in the folder's place.",
+    "place.name_refused": f"{_ORIGINAL} Give the file a simpler or shorter name.",
+    "place.denied": f"{_ORIGINAL} Check the user's SMB rights on this folder of the NAS.",
     "place.no_room": (
+        f"{_ORIGINAL} "
         "Free some space on the NAS; the document is tried again by itself, the others go on."
     ),
-    "place.busy": "Nothing to do: another attempt follows soon.",
+    "place.busy": f"{_ORIGINAL} Nothing to do: another attempt follows soon.",
     "copy.verify": (
         "The original is unharmed and the copy will be made again. "
         "If this keeps happening, check the NAS's disks and the network."
     ),
     "rest.synced_elsewhere": "To verify it: “nas-syncd sync --inherited”.",
     "unmark.damaged": (
-        "The document will be copied again, the old copy stays. Check the NAS's disks."
+        f"{_ORIGINAL} The document will be copied again, the old copy stays. Check the NAS's disks."
     ),
-    "unmark.vanished": "The document will be copied again.",
-    "unmark.not_found": "The document will be copied again.",
+    "unmark.vanished": f"{_ORIGINAL} The document will be copied again.",
+    "unmark.not_found": f"{_ORIGINAL} The document will be copied again.",
     "problem.attempts": "Cure the cause, then try again: “nas-syncd sync[[ {id}]]”.",
 }

@@ -24,7 +24,7 @@ TEXTS: dict[str, str] = {
         "La colonne {column} de la table « {table} » est de type {type} : "
         "il faut un booléen ou un entier"
     ),
-    "mount.error": "Le NAS ne peut pas être utilisé pour le moment[[ : {detail}]]",
+    "mount.error": "Le NAS ne peut pas être utilisé pour le moment[[ : {detail}]][[ ({errno})]]",
     "mount.unknown": "Le NAS n’a pas encore été vérifié",
     "daemon.status": "Au NAS depuis le démarrage : {synced} ; en attente : {waiting} ; {mount}",
     "mount.ok": "Le NAS est prêt[[ : {path}]]",
@@ -49,7 +49,7 @@ TEXTS: dict[str, str] = {
     "mount.read_only": "Le NAS est monté en lecture seule[[ : {path}]]",
     "mount.full": ("Plus d’espace sur le NAS[[ : {free} libres]][[, il en faut {needed}]]"),
     "mount.hung": "Le NAS ne répond pas[[ : aucune réponse en {seconds}]]",
-    "mount.down": "Le NAS est injoignable[[ : {detail}]]",
+    "mount.down": "Le NAS est injoignable[[ : {detail}]][[ ({errno})]]",
     "uploads.error": "Le dossier des documents ne peut pas être lu[[ : {path}]][[ ({detail})]]",
     "uploads.missing": "Le dossier des documents n’existe pas[[ : {path}]]",
     "uploads.denied": "Permission refusée sur le dossier des documents[[ : {path}]]",
@@ -64,7 +64,9 @@ TEXTS: dict[str, str] = {
     "journal.busy": (
         "Un autre nas-syncd utilise déjà ce répertoire d’état[[ : {path}]][[ (processus {pid})]]"
     ),
-    "document.error": "Ce document ne peut pas être copié pour le moment[[ : {detail}]]",
+    "document.error": (
+        "Ce document ne peut pas être copié pour le moment[[ : {detail}]][[ ({errno})]]"
+    ),
     "document.unfilable": "Ce document n’a ni date ni date de création",
     "source.missing": "Le fichier n’est pas dans le dossier des documents[[ : {path}]]",
     "source.changed": "Le fichier a changé pendant la copie[[ : {path}]]",
@@ -78,7 +80,10 @@ TEXTS: dict[str, str] = {
         "Le NAS n’a pas la place pour un fichier de cette taille"
         "[[ : {free} libres, il en faut {needed}]]"
     ),
-    "place.busy": "Une autre installation classe un document à cette place[[ : {path}]]",
+    "place.busy": (
+        "Une autre installation ou un autre programme se sert de cette place du NAS en ce moment"
+        "[[ : {path}]]"
+    ),
     "copy.verify": "La copie relue sur le NAS diffère de l’original[[ : {path}]]",
     # -- why nothing is done yet
     "wait.no_file": "Le fichier n’est pas encore arrivé[[ : {path}]]",
@@ -207,10 +212,12 @@ TEXTS: dict[str, str] = {
 
 _MOUNT_IT = "Montez le partage ; la synchronisation reprend ensuite d’elle-même, rien n’est perdu."
 _OTHER_NAS = (
+    "Rien n’est perdu, les documents attendent. "
     "Vérifiez d’abord quel partage est monté : le plus souvent, ce n’est pas le bon. "
     "Si ce changement est voulu, lancez « nas-syncd adopt --new-nas »."
 )
 _NOTHING_LOST = "Rien n’est perdu, les documents attendent."
+_ORIGINAL = "L’original est intact."
 
 REMEDIES: dict[str, str] = {
     "configuration.schema": "Vérifiez NAS_SYNCD_DB_TABLE et NAS_SYNCD_DB_COLUMNS.",
@@ -226,20 +233,21 @@ REMEDIES: dict[str, str] = {
     ),
     "mount.missing": _MOUNT_IT,
     "mount.not_mounted": (
-        "Le plus souvent, le partage n’est simplement pas monté : montez-le, "
+        "Rien n’est perdu. Le plus souvent, le partage n’est simplement pas monté : montez-le, "
         "la synchronisation reprend ensuite d’elle-même. "
         "Seulement si ce NAS n’a encore jamais été associé : « nas-syncd adopt »."
     ),
     "mount.foreign": _OTHER_NAS,
     "mount.suspect": (
-        "Vérifiez que le bon partage est monté à cet endroit. "
+        f"{_NOTHING_LOST} Vérifiez que le bon partage est monté à cet endroit. "
         "Si ce changement est voulu : « nas-syncd adopt »."
     ),
     "mount.denied": (
-        "Vérifiez les droits SMB de l’utilisateur sur ce partage, "
+        f"{_NOTHING_LOST} Vérifiez les droits SMB de l’utilisateur sur ce partage, "
         "et les options uid, gid et mode du montage."
     ),
     "mount.privacy": (
+        f"{_NOTHING_LOST} "
         "Réglages Système > Confidentialité et sécurité > Fichiers et dossiers : autorisez "
         "« Volumes réseau » pour Python[[ ({program})]]. S’il n’est pas dans la liste : "
         "Confidentialité et sécurité > Accès complet au disque, « + », et choisissez ce programme. "
@@ -247,11 +255,13 @@ REMEDIES: dict[str, str] = {
         "gui/$(id -u)/local.nas-syncd »."
     ),
     "mount.read_only": (
+        f"{_NOTHING_LOST} "
         "Remontez le partage en lecture et écriture, et vérifiez les droits de l’utilisateur "
         "sur le NAS."
     ),
     "mount.full": (
-        "Libérez de l’espace sur le NAS ; la synchronisation reprend ensuite d’elle-même."
+        f"{_NOTHING_LOST} Libérez de l’espace sur le NAS ; "
+        "la synchronisation reprend ensuite d’elle-même."
     ),
     "mount.hung": f"{_NOTHING_LOST} Vérifiez que le NAS est allumé et que le réseau fonctionne.",
     "mount.down": f"{_NOTHING_LOST} Vérifiez que le NAS est allumé et que le réseau fonctionne.",
@@ -274,6 +284,10 @@ REMEDIES: dict[str, str] = {
     ),
     "journal.error": "Vérifiez NAS_SYNCD_STATE_DIR et NAS_SYNCD_LOG_FILE : droits et espace libre.",
     "journal.busy": "Arrêtez l’autre, ou donnez à celui-ci son propre NAS_SYNCD_STATE_DIR.",
+    "document.error": (
+        f"{_ORIGINAL} Un nouvel essai suit de lui-même. "
+        "Si cela se répète, « nas-syncd explain » et « nas-syncd logs » en disent plus."
+    ),
     "document.unfilable": "Donnez une date au document dans l’application.",
     "refuse.unfilable": "Donnez une date au document dans l’application.",
     "source.missing": (
@@ -294,23 +308,29 @@ REMEDIES: dict[str, str] = {
         "tel que l’application l’écrit dans file_path."
     ),
     "source.unreadable": "Donnez à l’utilisateur de nas-syncd le droit de lire ce fichier.",
-    "place.taken": "Rangez ou renommez sur le NAS les fichiers étrangers qui portent ces noms.",
-    "place.blocked": "Renommez sur le NAS ce qui occupe la place du dossier.",
-    "place.name_refused": "Donnez au fichier un nom plus simple ou plus court.",
-    "place.denied": "Vérifiez les droits SMB de l’utilisateur sur ce dossier du NAS.",
+    "place.taken": (
+        f"{_ORIGINAL} Rangez ou renommez sur le NAS les fichiers étrangers qui portent ces noms."
+    ),
+    "place.blocked": f"{_ORIGINAL} Renommez sur le NAS ce qui occupe la place du dossier.",
+    "place.name_refused": f"{_ORIGINAL} Donnez au fichier un nom plus simple ou plus court.",
+    "place.denied": (
+        f"{_ORIGINAL} Vérifiez les droits SMB de l’utilisateur sur ce dossier du NAS."
+    ),
     "place.no_room": (
+        f"{_ORIGINAL} "
         "Libérez de la place sur le NAS ; un nouvel essai suit tout seul, les autres continuent."
     ),
-    "place.busy": "Rien à faire : un nouvel essai suit bientôt.",
+    "place.busy": f"{_ORIGINAL} Rien à faire : un nouvel essai suit bientôt.",
     "copy.verify": (
         "L’original est intact et la copie sera refaite. "
         "Si cela se répète, vérifiez les disques du NAS et le réseau."
     ),
     "rest.synced_elsewhere": "Pour le vérifier : « nas-syncd sync --inherited ».",
     "unmark.damaged": (
-        "Le document sera copié de nouveau, l’ancienne copie reste. Vérifiez les disques du NAS."
+        f"{_ORIGINAL} Le document sera copié de nouveau, l’ancienne copie reste. "
+        "Vérifiez les disques du NAS."
     ),
-    "unmark.vanished": "Le document sera copié de nouveau.",
-    "unmark.not_found": "Le document sera copié de nouveau.",
+    "unmark.vanished": f"{_ORIGINAL} Le document sera copié de nouveau.",
+    "unmark.not_found": f"{_ORIGINAL} Le document sera copié de nouveau.",
     "problem.attempts": "Réglez la cause, puis relancez : « nas-syncd sync[[ {id}]] ».",
 }

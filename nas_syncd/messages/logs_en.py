@@ -24,6 +24,10 @@ TEXTS: dict[str, str] = {
         "{document}: the copy is no longer in its place on the NAS[[ ({destination})]]; it will "
         "be made again"
     ),
+    "log.document.damaged": (
+        "{document}: the copy on the NAS is not whole any more[[ ({destination})]]; it will be "
+        "made again, beside it"
+    ),
     # -- what they depend on
     "log.mount.changed": "{text}",
     "log.mount.changed.ok": "The NAS is ready: {path}[[ ({source})]]",

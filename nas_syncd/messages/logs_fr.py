@@ -20,6 +20,10 @@ TEXTS: dict[str, str] = {
         "{document} : la copie n’est plus à sa place sur le NAS[[ ({destination})]] ; elle sera "
         "refaite"
     ),
+    "log.document.damaged": (
+        "{document} : la copie sur le NAS n’est plus entière[[ ({destination})]] ; elle sera "
+        "refaite à côté"
+    ),
     # -- what they depend on
     "log.mount.changed": "{text}",
     "log.mount.changed.ok": "Le NAS est prêt : {path}[[ ({source})]]",
