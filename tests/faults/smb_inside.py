@@ -306,12 +306,15 @@ def _power_cut(world: World, marked: int) -> str:
         disk.unmount()
         disk.mount()
         world.server.start()
-        world.stage.wait_marked(len(world.ids), PATIENCE_SECONDS)
-        parts.wait_until(
-            lambda: not world.verdict().lying and world.stage.marked() == len(world.ids),
-            "the second look has found what the power cut undid",
-            seconds=PATIENCE_SECONDS,
-        )
+        try:
+            parts.wait_until(
+                lambda: not world.verdict().lying and world.stage.marked() == len(world.ids),
+                "the second look has found what the power cut undid",
+                seconds=PATIENCE_SECONDS,
+            )
+        except TimeoutError:
+            told = "".join(daemon.text[-25:])
+            raise LiedError(f"{world.stage.marked()} {world.verdict()} {told}") from None
         world.becomes_safe(daemon)
     return "safe"
 
