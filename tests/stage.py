@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +130,16 @@ class Stage:
 class RunningDaemon:
     """``nas-syncd run`` on a stage. A context manager: it is gone at the end."""
 
+    program: Sequence[str] = ("-m", "nas_syncd")
+    """What the interpreter is told to run."""
+
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.events: list[dict[str, Any]] = []
         self.text: list[str] = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "nas_syncd", "--env-file", str(stage.env_file), "run"],
+            [sys.executable, *self.program, "--env-file", str(stage.env_file), "run"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
