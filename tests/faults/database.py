@@ -369,6 +369,8 @@ def _live_through(scene: Scene) -> str:
     for _ in range(2):
         seen += _codes(scene.look())
         scene.world.clock.pass_by(60)
+        if scene.event in databaseevents.ROWS:
+            scene.unsafe()
     if not scene.happened:
         raise BrokenError(f"it never came to that: {scene.moment}")
     scene.over()

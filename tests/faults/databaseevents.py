@@ -107,6 +107,10 @@ def _restored(scene: Scene) -> Iterator[None]:
     yield
 
 
+ROWS = frozenset(SQLITE)
+"""So far: while these last the rows can be looked at as ever."""
+
+
 # -- the table ----------------------------------------------------------------------------------
 
 for _old, _new in (("documents", "documents_old"),):

@@ -18,7 +18,9 @@ from tests.soak.life import Soak
 from tests.stage import Stage
 
 PLACE = "2024/01/factures"
-FLAT = Sample(rss=100e6, pss=80e6, descriptors=40, threads=20, journal=4e6, per_document=4000)
+FLAT = Sample(
+    rss=100e6, pss=80e6, descriptors=40, threads=20, journal=4e6, per_document=4000, wal=4e6
+)
 
 
 @pytest.mark.slow
