@@ -50,10 +50,12 @@ class Household:
             self.edit: 3,
             self.rewrite: 2,
             self.reset: 4,
-            self.delete: 2 + 20 * (len(self.documents) > POPULATION),
+            self.delete: 2,
         }
         (act,) = self.chance.choices(list(acts), weights=list(acts.values()))
         act()
+        for _ in range(len(self.documents) - POPULATION):
+            self.delete()
 
     # -- acts -------------------------------------------------------------------------------
 
