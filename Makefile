@@ -36,10 +36,12 @@ COMPILE = env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL $(LOCKER)/bin/uv pip comp
 
 # `make faults FAULTS_ARGS="--group calls --case fsync"` for some of them.
 FAULTS_ARGS ?=
+# `make soak SOAK_ARGS="--minutes 10 --database postgresql"` for less, and on another database.
+SOAK_ARGS ?=
 # `make bench BENCH_ARGS="--documents 1000 --rounds 1"` for a quick look.
 BENCH_ARGS ?=
 
-.PHONY: help demo test check test-lowest lowest-python lab faults bench format lock install clean
+.PHONY: help demo test check test-lowest lowest-python lab faults soak bench format lock install clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -67,6 +69,9 @@ lab: ## Debian packages for the tests that need a real Samba, FUSE, PostgreSQL, 
 
 faults: $(VENV)/.installed-dev ## the fault lab, whole: every call, crash and lie of the NAS; long
 	@$(BIN)/python -m tests.faults $(FAULTS_ARGS)
+
+soak: $(VENV)/.installed-dev ## an hour in a daemon's life, with everything that can go wrong around it
+	@$(BIN)/python -m tests.soak $(SOAK_ARGS)
 
 bench: $(VENV)/.installed-dev ## measures, side by side, and prints ratios
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)

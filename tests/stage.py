@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,9 @@ class Stage:
 class RunningDaemon:
     """``nas-syncd run`` on a stage. A context manager: it is gone at the end."""
 
+    program: Sequence[str] = ("-m", "nas_syncd")
+    """What the interpreter is told to run, where it is started cold."""
+
     def __init__(self, stage: Stage, *, cold: bool = False) -> None:
         """
         Args:
@@ -146,7 +149,7 @@ class RunningDaemon:
         self.process: subprocess.Popen[bytes] | warm.WarmProcess
         if cold:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "nas_syncd", *arguments],
+                [sys.executable, *self.program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=its,

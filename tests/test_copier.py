@@ -21,6 +21,7 @@ from nas_syncd.errors import (
     NasDeniedError,
     NasDownError,
     NasFullError,
+    NoRoomError,
     PlaceBusyError,
     PlaceDeniedError,
     PlaceTakenError,
@@ -146,6 +147,46 @@ def test_a_big_file_is_flushed_in_steps_and_its_progress_told(uploads, nas):
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1] == (2 * len(content), 2 * len(content))
     assert (nas / PLACE).read_bytes() == content
+
+
+def test_before_each_call_it_is_told_which_side_is_waited_for(uploads, nas):
+    """A copy that hangs is the NAS's trouble or the upload folder's by what was told last."""
+    told: list[str] = []
+    at_calls: list[str] = []
+    calls = FaultyCalls(lambda _number, _op: at_calls.append(told[-1] if told else ""))
+    (nas / PLACE).parent.mkdir(parents=True)
+    (nas / PLACE).write_bytes(b"x" * len((uploads / "a.pdf").read_bytes()))
+
+    with tree_at(nas, calls) as tree:
+        Copier(tree, an_order(uploads), told.append).copy()
+
+    assert at_calls
+    assert set(at_calls) == {"nas"}
+    assert set(told) == {"nas", "uploads"}
+
+
+@pytest.mark.parametrize(
+    ("free", "least", "error"),
+    [
+        (FLUSH_FIRST_BYTES - 1, 0, NasFullError),
+        (FLUSH_FIRST_BYTES, 0, NoRoomError),
+        (3 * FLUSH_FIRST_BYTES - 1, 3 * FLUSH_FIRST_BYTES, NasFullError),
+        (3 * FLUSH_FIRST_BYTES, 3 * FLUSH_FIRST_BYTES, NoRoomError),
+    ],
+)
+def test_what_does_not_fit_is_its_own_trouble_unless_nothing_much_would(
+    uploads, nas, free, least, error
+):
+    os.truncate(uploads / "a.pdf", FLUSH_FIRST_BYTES + 1)
+
+    class Little(FaultyCalls):
+        def fstatvfs(self, _fd):
+            return SimpleNamespace(f_bavail=free, f_frsize=1)
+
+    with pytest.raises(error), tree_at(nas, Little()) as tree:
+        copier_for(tree, an_order(uploads, min_free_bytes=least)).copy()
+
+    assert files_below(nas) == {}
 
 
 # -- every step, every errno ------------------------------------------------------------------

@@ -390,6 +390,17 @@ def test_a_document_whose_date_changed_since_stays_and_says_so():
     assert decision.reason.params["now"] == "2024/01/tickets"
 
 
+@pytest.mark.parametrize("filed_as", ["2024/01/factures", ""], ids=["filed there", "not known"])
+def test_a_document_that_is_where_it_belongs_is_safe_and_says_where(filed_as):
+    document = a_document(synced=True)
+    entry = an_entry(document, State.SYNCED, receipt=a_receipt(document, filed_as=filed_as))
+
+    decision = step(document, entry=entry)
+
+    assert isinstance(decision, Rest)
+    assert decision.reason == Reason("rest.synced", {"destination": "2024/01/factures/7.pdf"})
+
+
 def test_a_flag_of_somebody_else_is_inherited():
     document = a_document(synced=True)
 

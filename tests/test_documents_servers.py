@@ -216,6 +216,26 @@ def test_a_row_that_stays_locked_is_given_up_in_time(backend: Backend) -> None:
     table.close()
 
 
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [("synced_to_nas", "INTEGER USING synced_to_nas::integer"), ("id", "VARCHAR USING id::text")],
+)
+def test_a_column_of_another_type_is_looked_at_anew(
+    postgres: Backend, column: str, kind: str
+) -> None:
+    postgres.create()
+    postgres.add(1, synced_to_nas=False)
+    table = table_of(postgres)
+    assert table.pending(None, 10).documents
+    postgres.run(f"ALTER TABLE documents ALTER COLUMN {column} TYPE {kind}")
+
+    with pytest.raises(DatabaseUnavailableError):
+        mark_one(table)
+
+    assert mark_one(table) is MarkOutcome.MARKED
+    table.close()
+
+
 def test_a_row_the_database_protects_is_told_apart_and_the_others_are_marked(
     postgres: Backend,
 ) -> None:

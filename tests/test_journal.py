@@ -162,6 +162,14 @@ def test_attempts_are_counted_kept_and_cleared(journal, clock):
 # -- receipts ---------------------------------------------------------------------------------
 
 
+def test_the_temp_file_of_a_receipt_is_remembered_while_it_is_young(journal):
+    assert journal.temp_of(SCOPE, "7") is None
+    journal.receive([(DOCUMENT, "7.pdf", a_receipt(DOCUMENT), "t.part")])
+
+    assert journal.temp_of(SCOPE, "7") == "t.part"
+    assert journal.temp_of(SCOPE, "8") is None
+
+
 def test_a_receipt_comes_back_as_it_was(journal):
     receipt = a_receipt(DOCUMENT)
     journal.receive([(DOCUMENT, "7.pdf", receipt, "t.part")])

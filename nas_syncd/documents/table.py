@@ -22,7 +22,7 @@ from nas_syncd.documents.shape import SQLITE, Shape, Shapes
 from nas_syncd.documents.trouble import ValueRefusedError
 from nas_syncd.documents.urls import driver_url, scope_database, sqlite_path
 from nas_syncd.documents.values import KeyKind, sendable, spellings
-from nas_syncd.errors import ConfigurationError, SchemaError
+from nas_syncd.errors import ConfigurationError, DatabaseUnavailableError, SchemaError
 from nas_syncd.models import Document, Scope
 
 if TYPE_CHECKING:  # the daemon does without the ORM
@@ -284,8 +284,10 @@ class DocumentsTable:
 
         try:
             return self._gate.run(work, table=self._names.table, write=write)
-        except SchemaError:
-            self._forget_shape()  # it was changed under us; the next question looks again
+        except ValueRefusedError:
+            raise  # one value's trouble
+        except (SchemaError, DatabaseUnavailableError):
+            self._forget_shape()  # it may have changed under us; the next question looks again
             raise
 
     def _forget_shape(self) -> None:

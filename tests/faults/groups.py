@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from tests.faults import calls, lies, smb
+from tests.faults import calls, database, lies, smb
 from tests.faults.lab import Group
 
-_ALL: tuple[Group, ...] = (calls.GROUP, lies.GROUP, smb.GROUP)
+_ALL: tuple[Group, ...] = (
+    calls.GROUP,
+    lies.GROUP,
+    database.POSTGRESQL,
+    database.SQLITE,
+    smb.GROUP,
+)
 
 GROUPS: dict[str, Group] = {group.name: group for group in _ALL}
