@@ -558,6 +558,20 @@ def test_a_forked_child_writes_with_a_connection_of_its_own(tmp_path):
         assert (journal.get("parent"), journal.get("child")) == (49, 49)
 
 
+def test_a_forked_child_opens_no_journal_that_was_closed_before(tmp_path):
+    code = (
+        "import os, pathlib, sys\n"
+        "from nas_syncd.journal import Journal\n"
+        "Journal(folder := pathlib.Path(sys.argv[1])).close()\n"
+        "for path in folder.iterdir(): path.unlink()\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(len(list(folder.iterdir())))\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)\n"
+    )
+    with in_another_process(code, tmp_path / "state") as process:
+        assert say(process) == "0"
+
+
 # -- runs ---------------------------------------------------------------------------------------
 
 RUN = (
