@@ -13,6 +13,7 @@ import os
 import sqlite3
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,7 +109,8 @@ class Journal:
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"{error}: {folder}", path=str(folder)) from error
         self.installation = self._installation()
-        os.register_at_fork(after_in_child=self._forked)
+        self._closed = False
+        os.register_at_fork(after_in_child=_forked_into(weakref.ref(self)))
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(
@@ -133,8 +135,10 @@ class Journal:
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={number}")
 
-    def _forked(self) -> None:
+    def forked(self) -> None:
         """A connection must not cross a fork: the child opens its own."""
+        if self._closed:
+            return
         self._lock = threading.RLock()
         self._db = self._connect(self.folder / FILE_NAME)
 
@@ -163,6 +167,7 @@ class Journal:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             self._db.close()
 
     # -- what we know of ourselves ----------------------------------------------------------
@@ -612,6 +617,17 @@ class Journal:
                 json.dumps(detail, default=str) if detail else None,
             ),
         )
+
+
+def _forked_into(journal: weakref.ref[Journal]) -> Callable[[], None]:
+    """Return the hook for a child. It is registered for ever, and shall not keep a journal."""
+
+    def hook() -> None:
+        kept = journal()
+        if kept is not None:
+            kept.forked()
+
+    return hook
 
 
 def storable(text: str) -> str:
