@@ -8,19 +8,17 @@ import contextlib
 import multiprocessing
 import os
 import sys
-import tempfile
 import time
-import traceback
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tests.faults.groups import GROUPS
-from tests.faults.lab import BrokenError, Group, Result
+from tests.faults.lab import Group, Result
+from tests.faults.trying import try_case
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,17 +73,6 @@ def _all_of(group: Group, options: argparse.Namespace) -> list[Result]:
                 progress.print(result.detail, markup=False)
             progress.advance(task)
     return results
-
-
-def try_case(name: str, case: str) -> Result:
-    """Try one case of the group *name*; whatever it raises is a finding."""
-    with tempfile.TemporaryDirectory(prefix="fault-", ignore_cleanup_errors=True) as folder:
-        try:
-            return Result(name, case, GROUPS[name].run(case, Path(folder)))
-        except BrokenError as broken:
-            return Result(name, case, broken.kind, broken.kind, str(broken))
-        except Exception:  # noqa: BLE001 - an error nobody expected is what we are here for
-            return Result(name, case, "error", "error", traceback.format_exc())
 
 
 def _print(groups: Sequence[Group], results: Sequence[Result], seconds: float) -> None:
