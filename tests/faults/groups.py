@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tests.faults import crashes, power
 from tests.faults.lab import Group
 
-_ALL: tuple[Group, ...] = ()
+_ALL: tuple[Group, ...] = (crashes.GROUP, power.GROUP)
 
 GROUPS: dict[str, Group] = {group.name: group for group in _ALL}
