@@ -469,16 +469,6 @@ def test_a_journal_of_a_later_version_is_refused_and_left_as_it_is(tmp_path):
         assert db.execute("PRAGMA user_version").fetchone() == (len(VERSIONS) + 1,)
 
 
-@pytest.mark.parametrize("content", [b"no database at all, but long enough" * 40])
-def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(tmp_path, content):
-    (tmp_path / FILE_NAME).write_bytes(content)
-
-    with pytest.raises(JournalError):
-        Journal(tmp_path)
-
-    assert (tmp_path / FILE_NAME).read_bytes() == content
-
-
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_bytes(b"")
 
