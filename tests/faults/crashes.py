@@ -11,6 +11,8 @@ with the daemon's parts for it, and the oracle must be content.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import sys
 import tempfile
@@ -35,6 +37,7 @@ RECORDINGS = 4
 FIRST_LIFE_SECONDS = 20.0
 SECOND_LIFE_SECONDS = 15.0
 DARK_SECONDS = 0.3
+CLAIMS = ".nas-syncd-claims"
 PLACE = "2024/01/factures/a.pdf"
 FOREIGN = b"somebody else's"
 SMALL = b"a small document " * 100
@@ -72,7 +75,7 @@ def _there(world: World) -> None:
 def _claimed(world: World) -> None:
     """Where no rename is exclusive, names are claimed."""
     _small(world)
-    (world.nas / ".nas-syncd-claims").mkdir()
+    (world.nas / CLAIMS).mkdir()
 
 
 def _claimed_taken(world: World) -> None:
@@ -176,7 +179,7 @@ def judge_end(world: World, planted: dict[str, bytes]) -> None:
         raise LiedError(str(verdict.lying))
     if verdict.unmarked:
         raise StuckError(f"not safe: {verdict.unmarked}")
-    if set(verdict.foreign) != set(planted) or verdict.temps:
+    if set(verdict.foreign) != set(planted) or left_behind(verdict):
         raise DirtyError(f"{verdict.foreign}, {verdict.temps}")
 
 
@@ -184,9 +187,23 @@ def is_well(world: World, planted: dict[str, bytes]) -> bool:
     verdict = verdict_of(world)
     return (
         len(verdict.safe) == verdict.total
-        and not verdict.temps
+        and not left_behind(verdict)
         and set(verdict.foreign) == set(planted)
     )
+
+
+def left_behind(verdict: Verdict) -> list[str]:
+    """Return what is nobody's. A claim is none of it: an old one is taken over, or removed."""
+    return [temp for temp in verdict.temps if not temp.startswith(f"{CLAIMS}/")]
+
+
+def grow_old(nas: Path, seconds: float = 0.0) -> None:
+    """Let claims that have stood for *seconds* be hours old: who held them is dead."""
+    now = time.time()
+    for claim in (nas / CLAIMS).glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # given back this very moment
+            if now - claim.stat().st_mtime >= seconds:
+                os.utime(claim, (now - 7200, now - 7200))
 
 
 def _judge_planted(world: World, planted: dict[str, bytes]) -> None:
@@ -312,7 +329,8 @@ class Crashes:
             outcome = "went on by itself"
         else:
             outcome = "safe before the second life" if flagged else "safe in the second life"
-        world.clock.pass_by(3600)
+        world.clock.pass_by(7200)
+        grow_old(world.nas)
         second_life(world, lambda: is_well(world, planted))
         judge_end(world, planted)
         if world.flags("1") != [True]:

@@ -19,6 +19,7 @@ from tests.faults.crashes import (
     Key,
     dark,
     first_life,
+    grow_old,
     is_well,
     judge_crash,
     judge_end,
@@ -86,7 +87,8 @@ class Power:
         lied = verdict_of(world).lying
         if honest:
             judge_crash(world, planted)
-        world.clock.pass_by(3600)
+        world.clock.pass_by(7200)
+        grow_old(world.nas)
         second_life(world, lambda: is_well(world, planted))
         judge_end(world, planted)
         flags = world.flags("1")

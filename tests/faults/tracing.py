@@ -103,8 +103,7 @@ class Traced:
             "both": [*self.agents[-1:], self.parent],
         }[who]
         for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            _kill(pid)
 
 
 def follow(
@@ -251,19 +250,23 @@ def _ptrace(request: int, task: int, address: int, data: int) -> int:
 
 
 def _end_all(traced: Traced) -> None:
-    """What is left of it dies with it, at once; every end is waited for."""
-    for pid in set(traced.tasks.values()):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    for task in list(traced.tasks):
-        with contextlib.suppress(ChildProcessError):
-            while not _gone(task):
-                pass
+    """What is left of it dies with it, at once; every end is waited for.
+
+    In any order: a process is not over before the ends of all its threads were fetched.
+    """
+    left = set(traced.tasks.values())
+    for pid in left:
+        _kill(pid)
+    with contextlib.suppress(ChildProcessError):
+        while left:
+            task, status = os.waitpid(-1, WALL)
+            if os.WIFSTOPPED(status):
+                _kill(_process_of(task))  # it was born while the others died
+                _ptrace(CONT, task, 0, 0)
+            else:
+                left.discard(task)
 
 
-def _gone(task: int) -> bool:
-    _, status = os.waitpid(task, WALL)
-    if os.WIFSTOPPED(status):
-        _ptrace(CONT, task, 0, 0)
-        return False
-    return True
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
