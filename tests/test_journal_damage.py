@@ -146,6 +146,20 @@ def test_an_emptied_journal_remembers_the_nas_and_says_so(tmp_path):
     assert told == [("", None)]
 
 
+def test_a_journal_that_is_emptied_while_it_is_open_is_begun_anew(tmp_path):
+    fill(tmp_path)
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        journal.put("word", "before")
+        with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (tmp_path / FILE_NAME).write_bytes(b"")
+        with pytest.raises(JournalError):
+            journal.put("word", "lost")
+
+        journal.put("word", "here")
+        assert (journal.get("word"), journal.identity()) == ("here", OURS)
+
+
 def test_another_nas_that_was_adopted_is_the_one_that_is_remembered(tmp_path):
     fill(tmp_path)
     new = Identity("nas-2", "nfs", "other:/x")

@@ -248,9 +248,17 @@ class Journal:
             ) from error
 
     def _error(self, error: Exception) -> JournalError:
-        if is_damage(error):
+        if is_damage(error) or self._is_emptied():
             self._note_damage(error)
         return JournalError(f"{error}: {self.folder}", path=str(self.folder))
+
+    def _is_emptied(self) -> bool:
+        """Whether the file that we had open has no tables any more, which SQLite takes calmly."""
+        try:
+            found = self._db.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.Error:
+            return False
+        return bool(self.installation) and found == 0
 
     def _mend(self) -> None:
         """Whoever met the damage was told; the next one finds a new journal. So does who has a
