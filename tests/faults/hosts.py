@@ -119,7 +119,7 @@ def refused(stage: Stage) -> str:
     with RunningDaemon(stage) as first:
         first.wait_for("daemon.started")
         with RunningDaemon(stage) as second:
-            code = second.process.wait(20)
+            code = second.process.wait(60)
             second._reader.join(10)
         said = "".join(second.text)
         if code == 0 or str(first.process.pid) not in said:
