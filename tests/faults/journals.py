@@ -138,7 +138,7 @@ class Journals:
         ]
 
     def short(self) -> Sequence[str]:
-        return ["disk full at receipt", "pages zeroed at intent", "header overwritten at open"]
+        return ["disk full at receipt", "pages zeroed at intent"]
 
     def run(self, case: str, folder: Path) -> str:
         trouble, _, step = case.rpartition(" at ")
