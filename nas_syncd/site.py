@@ -15,10 +15,13 @@ from pathlib import Path
 from nas_syncd.agent.process import Agent
 from nas_syncd.errors import SyncError, Whose
 from nas_syncd.journal import Journal, Runs
+from nas_syncd.logs import get_logger
 from nas_syncd.models import Document, Intent, MountView, Policy, Source, SourceKind
 from nas_syncd.mount import Guard, mount_error
 from nas_syncd.names import TEMP_FOLDER
 from nas_syncd.watcher import UploadFolder, relative_path
+
+_log = get_logger("nas_syncd.site")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,14 @@ class Plan:
 
 def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+def _tell_rebuilt(detail: str, aside: Path | None) -> None:
+    """Our own memory began anew: what that means, and what a person can do."""
+    if aside is None:
+        _log.error("journal.lost")
+    else:
+        _log.error("journal.rebuilt", detail=detail, aside=str(aside))
 
 
 class Site:
@@ -58,7 +69,7 @@ class Site:
         self.policy = plan.policy
         self.now = now
         self.uploads = uploads
-        self.journal = Journal(plan.state_dir, now=now)
+        self.journal = Journal(plan.state_dir, now=now, on_rebuilt=_tell_rebuilt)
         self.runs = Runs(plan.state_dir)
         self.agent = Agent(
             "nas",

@@ -477,16 +477,6 @@ def test_a_journal_of_a_later_version_is_refused_and_left_as_it_is(tmp_path):
         assert db.execute("PRAGMA user_version").fetchone() == (len(VERSIONS) + 1,)
 
 
-@pytest.mark.parametrize("content", [b"no database at all, but long enough" * 40])
-def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(tmp_path, content):
-    (tmp_path / FILE_NAME).write_bytes(content)
-
-    with pytest.raises(JournalError):
-        Journal(tmp_path)
-
-    assert (tmp_path / FILE_NAME).read_bytes() == content
-
-
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_bytes(b"")
 
@@ -564,6 +554,20 @@ def test_a_forked_child_writes_with_a_connection_of_its_own(tmp_path):
 
     with contextlib.closing(Journal(tmp_path)) as journal:
         assert (journal.get("parent"), journal.get("child")) == (49, 49)
+
+
+def test_a_forked_child_opens_no_journal_that_was_closed_before(tmp_path):
+    code = (
+        "import os, pathlib, sys\n"
+        "from nas_syncd.journal import Journal\n"
+        "Journal(folder := pathlib.Path(sys.argv[1])).close()\n"
+        "for path in folder.iterdir(): path.unlink()\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(len(list(folder.iterdir())))\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)\n"
+    )
+    with in_another_process(code, tmp_path / "state") as process:
+        assert say(process) == "0"
 
 
 # -- runs ---------------------------------------------------------------------------------------

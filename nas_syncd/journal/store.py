@@ -13,12 +13,14 @@ import os
 import sqlite3
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from nas_syncd.errors import JournalError
+from nas_syncd.journal.rescue import alone, is_damage, keep_identity, kept_identity, set_aside
 from nas_syncd.journal.schema import (
     COLUMNS,
     VERSIONS,
@@ -43,6 +45,7 @@ from nas_syncd.names import place_key
 FILE_NAME = "journal.sqlite3"
 BUSY_SECONDS = 10.0
 _CHUNK = 400
+T = TypeVar("T")
 _NO_INTENT = (
     "intent_run = NULL, intent_nas = NULL, intent_temp = NULL, intent_places = NULL,"
     " intent_at = NULL"
@@ -85,44 +88,111 @@ class Journal:
     """The journal of one state directory. Thread-safe; other processes may use it at once."""
 
     def __init__(
-        self, folder: Path, *, now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
+        self,
+        folder: Path,
+        *,
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        on_rebuilt: Callable[[str, Path | None], None] = lambda _detail, _aside: None,
     ) -> None:
-        """Open it, or make it.
+        """Open it, or make it. A damaged one is set aside, now or when the damage is met.
+
+        Args:
+            on_rebuilt: Told that a new one was begun where there had been one: why, and where
+                the old one lies (None: it was gone).
 
         Raises:
             JournalError: The folder cannot be used, or the file is of a later version.
         """
         self.folder = folder
+        self._path = folder / FILE_NAME
         self._now = now
+        self._on_rebuilt = on_rebuilt
         self.alive: Callable[[str], bool] = lambda _holder: False
         """Whether a holder (the flow that has a document in hand) still lives."""
         self._lock = threading.RLock()
+        self.installation = ""
+        self._damage = ""
+        """What is wrong with the file; empty while nothing is known to be."""
+        self._damaged: int | None = None
+        """The inode of the damaged file, until it is set aside."""
+        self._aside: Path | None = None
+        """Where it was set aside, until the new one is there."""
+        self._closed = False
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._db = self._connect(folder / FILE_NAME)
-            try:
-                self._migrate()
-            except BaseException:
-                self._db.close()
-                raise
+            self._open_or_rebuild()
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"{error}: {folder}", path=str(folder)) from error
-        self.installation = self._installation()
-        os.register_at_fork(after_in_child=self._forked)
+        os.register_at_fork(after_in_child=_forked_into(weakref.ref(self)))
+
+    def _open_or_rebuild(self) -> None:
+        try:
+            self._open()
+        except (JournalError, sqlite3.Error) as error:
+            if not is_damage(error):
+                raise
+            self._note_damage(error)
+            self._rebuild()
+
+    def _note_damage(self, error: Exception) -> None:
+        self._damage, self._damaged = str(error), self._inode
+
+    def _rebuild(self) -> None:
+        """Begin a new journal, unless another process has already done so."""
+        with alone(self.folder):
+            detail, self._damage = self._damage, ""
+            try:
+                if self._damaged is not None and _inode(self._path) == self._damaged:
+                    self._aside = set_aside(self._path, self._now())
+                self._damaged = None
+                self._open()
+            except BaseException:
+                self._damage = self._damage or detail or "it was taken away"
+                raise
+        aside, self._aside = self._aside, None
+        if aside is not None:
+            self._on_rebuilt(detail, aside)
+
+    def _open(self) -> None:
+        self._inode = _inode(self._path)
+        self._db = self._connect(self._path)
+        try:
+            self._inode = _inode(self._path)
+            fresh = self._migrate() == 0
+            self.installation = self._installation()
+            self._keep_identity(fresh)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _keep_identity(self, fresh: bool) -> None:
+        """What is ours outlives the journal: a new one remembers it from the first moment."""
+        known, kept = self.identity(), kept_identity(self.folder)
+        if known is not None:
+            keep_identity(self.folder, known)
+        elif kept is not None:
+            self.remember_identity(kept)
+            if fresh and not self._aside:
+                self._on_rebuilt("", None)
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        db.row_factory = sqlite3.Row
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        os.chmod(path, 0o600)
+        try:
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            os.chmod(path, 0o600)
+        except BaseException:
+            db.close()
+            raise
         return db
 
-    def _migrate(self) -> None:
+    def _migrate(self) -> int:
+        """Bring the tables up to date; return the version that was found."""
         with self._transaction(durable=True) as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
+            version = int(db.execute("PRAGMA user_version").fetchone()[0])
             if version > len(VERSIONS):
                 raise JournalError(
                     f"journal of version {version}, this program knows {len(VERSIONS)}",
@@ -132,9 +202,12 @@ class Journal:
                 for statement in statements(script):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={number}")
+        return version
 
-    def _forked(self) -> None:
+    def forked(self) -> None:
         """A connection must not cross a fork: the child opens its own."""
+        if self._closed:
+            return
         self._lock = threading.RLock()
         self._db = self._connect(self.folder / FILE_NAME)
 
@@ -143,26 +216,63 @@ class Journal:
         """One ``BEGIN IMMEDIATE`` transaction (FACTS: deferred ones fail with BUSY_SNAPSHOT)."""
         with self._lock:
             try:
+                self._mend()
                 self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._db
+                    self._db.execute("COMMIT")
                 except BaseException:
-                    self._db.execute("ROLLBACK")
+                    if self._db.in_transaction:  # SQLite may have done it
+                        self._db.execute("ROLLBACK")
                     raise
-                self._db.execute("COMMIT")
-            except (sqlite3.Error, UnicodeError, OverflowError) as error:
-                raise JournalError(f"{error}: {self.folder}", path=str(self.folder)) from error
+            except (sqlite3.Error, UnicodeError, OverflowError, OSError) as error:
+                raise self._error(error) from error
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         with self._lock:
             try:
+                self._mend()
                 return self._db.execute(sql, values).fetchall()
-            except (sqlite3.Error, UnicodeError, OverflowError) as error:
-                raise JournalError(f"{error}: {self.folder}", path=str(self.folder)) from error
+            except (sqlite3.Error, UnicodeError, OverflowError, OSError) as error:
+                raise self._error(error) from error
+
+    def _made(self, make: Callable[[Any], T], value: Any) -> T:
+        """Return what *make* makes of what was read; what nobody can have written is damage."""
+        try:
+            return make(value)
+        except (ValueError, TypeError, LookupError) as error:
+            self._note_damage(error)
+            raise JournalError(
+                f"not ours: {error}: {self.folder}", path=str(self.folder)
+            ) from error
+
+    def _error(self, error: Exception) -> JournalError:
+        if is_damage(error) or self._is_emptied():
+            self._note_damage(error)
+        return JournalError(f"{error}: {self.folder}", path=str(self.folder))
+
+    def _is_emptied(self) -> bool:
+        """Whether the file that we had open has no tables any more, which SQLite takes calmly."""
+        try:
+            found = self._db.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.Error:
+            return False
+        return bool(self.installation) and found == 0
+
+    def _mend(self) -> None:
+        """Whoever met the damage was told; the next one finds a new journal. So does who has a
+        file open that another process has set aside."""
+        if not self._closed and (self._damage or self._is_replaced()):
+            self._db.close()
+            self._rebuild()
+
+    def _is_replaced(self) -> bool:
+        return not self._db.in_transaction and _inode(self._path) != self._inode
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             self._db.close()
 
     # -- what we know of ourselves ----------------------------------------------------------
@@ -170,7 +280,7 @@ class Journal:
     def get(self, key: str) -> Any:
         """Return what :meth:`put` kept under *key*, or None."""
         rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
-        return json.loads(rows[0]["value"]) if rows else None
+        return self._made(json.loads, rows[0]["value"]) if rows else None
 
     def put(self, key: str, value: object, *, durable: bool = False) -> None:
         with self._transaction(durable=durable) as db:
@@ -182,16 +292,17 @@ class Journal:
 
     def _installation(self) -> str:
         with self._transaction(durable=True) as db:
-            fresh = json.dumps(uuid.uuid4().hex[:12])
+            fresh = json.dumps(self.installation or uuid.uuid4().hex[:12])
             db.execute("INSERT OR IGNORE INTO meta VALUES ('installation', ?)", (fresh,))
         return str(self.get("installation"))
 
     def identity(self) -> Identity | None:
         """Return the NAS that this installation belongs to, None before the first one."""
         known = self.get("identity")
-        return Identity(**known) if known else None
+        return self._made(lambda values: Identity(**values), known) if known else None
 
     def remember_identity(self, identity: Identity) -> None:
+        keep_identity(self.folder, identity)
         self.put(
             "identity",
             {
@@ -212,7 +323,7 @@ class Journal:
                 f"SELECT {COLUMNS} FROM document WHERE db = ? AND tbl = ? AND id IN ({marks})",
                 (scope.database, scope.table, *chunk),
             ):
-                found[row["id"]] = entry_from(row)
+                found[row["id"]] = self._made(entry_from, row)
         return found
 
     def entry(self, scope: Scope, document_id: str) -> Entry | None:
@@ -236,7 +347,7 @@ class Journal:
             f"{' UNION ALL '.join([one] * len(wanted))} ORDER BY id LIMIT ?",
             (*(v for state in wanted for v in (scope.database, scope.table, state, after)), limit),
         )
-        return [entry_from(row) for row in rows]
+        return [self._made(entry_from, row) for row in rows]
 
     def count_in_states(self, scope: Scope, states: Collection[State]) -> int:
         """Return how many entries stand in one of *states*. Costs nothing to speak of."""
@@ -302,7 +413,7 @@ class Journal:
             " ORDER BY received_at LIMIT ?",
             (nas, time_text(received_before), limit),
         )
-        return [entry_from(row) for row in rows]
+        return [self._made(entry_from, row) for row in rows]
 
     def temp_of(self, scope: Scope, document_id: str) -> str | None:
         """Return the temp file that the receipt's bytes were written to, while it is young."""
@@ -318,7 +429,7 @@ class Journal:
             f"SELECT {COLUMNS}, temp FROM document WHERE temp = ? OR intent_temp = ?", (temp, temp)
         )
         for row in rows:
-            return entry_from(row), row["temp"] == temp and row["digest"] is not None
+            return self._made(entry_from, row), row["temp"] == temp and row["digest"] is not None
         return None
 
     def history(self, scope: Scope, document_id: str, limit: int = 50) -> list[dict[str, Any]]:
@@ -612,6 +723,24 @@ class Journal:
                 json.dumps(detail, default=str) if detail else None,
             ),
         )
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _forked_into(journal: weakref.ref[Journal]) -> Callable[[], None]:
+    """Return the hook for a child. It is registered for ever, and shall not keep a journal."""
+
+    def hook() -> None:
+        kept = journal()
+        if kept is not None:
+            kept.forked()
+
+    return hook
 
 
 def storable(text: str) -> str:

@@ -40,6 +40,8 @@ _COVERED: dict[str, frozenset[str]] = {
     "database.unavailable": frozenset({"detail", "since", "remedy"}),
     "database.back": frozenset({"seconds"}),
     "journal.unusable": frozenset({"detail", "since"}),
+    "journal.rebuilt": frozenset({"detail", "aside"}),
+    "journal.lost": frozenset(),
     "daemon.started": frozenset({"version", "pid", "uploads", "nas", "database", "table", "state"}),
     "daemon.reloaded": frozenset({"needs_restart"}),
     "daemon.stopping": frozenset({"in_flight"}),

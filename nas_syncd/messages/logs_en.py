@@ -39,6 +39,16 @@ TEXTS: dict[str, str] = {
     "log.database.unavailable": "The database does not answer[[: {detail}]][[. {remedy}]]",
     "log.database.back": "The database answers again[[ (after {seconds})]]",
     "log.journal.unusable": "The journal cannot be used at the moment[[: {detail}]]",
+    "log.journal.rebuilt": (
+        "The journal was damaged ({detail}): it was set aside as {aside}, and a new one was begun."
+        " No document is lost, and none is copied twice. What was marked before counts as inherited"
+        " until “nas-syncd sync --inherited” has compared it with the NAS"
+    ),
+    "log.journal.lost": (
+        "The journal was gone or empty, and a new one was begun. No document is lost, and none is"
+        " copied twice. What was marked before counts as inherited until"
+        " “nas-syncd sync --inherited” has compared it with the NAS"
+    ),
     # -- the daemon
     "log.daemon.started": ("nas-syncd {version} has started (process {pid}): {uploads} → {nas}"),
     "log.daemon.reloaded": "Settings read again[[; needs a restart: {needs_restart}]]",

@@ -35,6 +35,17 @@ TEXTS: dict[str, str] = {
     "log.database.unavailable": "La base de données ne répond pas[[ : {detail}]][[. {remedy}]]",
     "log.database.back": "La base de données répond de nouveau[[ (après {seconds})]]",
     "log.journal.unusable": "Le registre est inutilisable pour l’instant[[ : {detail}]]",
+    "log.journal.rebuilt": (
+        "Le registre était endommagé ({detail}) : il est mis de côté sous {aside}, et un nouveau"
+        " est commencé. Aucun document n’est perdu, aucun n’est copié deux fois. Ce qui était déjà"
+        " marqué compte comme hérité jusqu’à ce que « nas-syncd sync --inherited » l’ait comparé"
+        " au NAS"
+    ),
+    "log.journal.lost": (
+        "Le registre avait disparu ou était vide ; un nouveau est commencé. Aucun document n’est"
+        " perdu, aucun n’est copié deux fois. Ce qui était déjà marqué compte comme hérité jusqu’à"
+        " ce que « nas-syncd sync --inherited » l’ait comparé au NAS"
+    ),
     # -- the daemon
     "log.daemon.started": ("nas-syncd {version} a démarré (processus {pid}) : {uploads} → {nas}"),
     "log.daemon.reloaded": "Réglages relus[[ ; demande un redémarrage : {needs_restart}]]",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from tests.faults import calls, database, lies, smb
+from tests.faults import calls, crashes, database, hosts, journals, lies, power, smb
 from tests.faults.lab import Group
 
 _ALL: tuple[Group, ...] = (
     calls.GROUP,
     lies.GROUP,
+    crashes.GROUP,
+    power.GROUP,
+    journals.GROUP,
     database.POSTGRESQL,
     database.SQLITE,
+    hosts.GROUP,
     smb.GROUP,
 )
 
