@@ -12,7 +12,7 @@ from nas_syncd.agent.marker import read_marker
 from nas_syncd.names import CLAIM_FOLDER
 from nas_syncd.nasfs import STALE_CLAIM_SECONDS
 from tests.faults import lies
-from tests.faults.kinds import AskedFor, Kept, Paired, Small
+from tests.faults.kinds import AskedFor, Kept, Paired, Restored, Small
 from tests.faults.lives import DAY
 from tests.faults.strikes import Fault
 from tests.helpers import FaultyCalls, World, fail, no_step
@@ -101,3 +101,22 @@ def test_a_marker_that_could_not_be_written_leaves_nothing_for_good(tmp_path):
         life.act()
         assert life.troubles
         life.get_well()
+
+
+def test_a_place_that_is_taken_and_not_listed_does_not_keep_a_flag_up_for_ever(
+    tmp_path, monkeypatch
+):
+    """Seen over the kernel's cifs: a NAS loses power and forgets the rename; the kernel remembers,
+    lists nothing there and says "exists" to every rename, until the share is mounted anew."""
+    with Restored(tmp_path) as life:
+        life.calls.fault = Fault(
+            "restore: rename_into_place.rename_exclusive(sick.pdf)", 1, "EEXIST"
+        )
+        monkeypatch.setattr(life.calls, "_is_struck", lambda fault, site, *_: site == fault.site)
+        life.act()
+        for _ in range(2):
+            life.time_goes_by(60)
+            life.again()
+        assert life.calls.struck
+        assert life.is_well()
+        assert life.world.flags(life.ids["sick.pdf"])[:2] == [True, False]
