@@ -496,7 +496,9 @@ class NasRole:
                     return {"outcome": "differs"}
                 rename_into_place(root.tree, temps, temp_name, folder, name, job.step)
                 sync_folder(folder.fd, self.calls)
-            except FileNotFoundError:
+            except (FileNotFoundError, FileExistsError):
+                # Gone since the listing, or come since it. Also seen: cifs remembers a name that
+                # the server lost with its power, and answers EEXIST until the mount is made anew.
                 return {"outcome": "differs"}
             except OSError as error:
                 raise nas_error(error, destination) from error

@@ -315,6 +315,9 @@ def _power_cut(world: World, marked: int) -> str:
         except TimeoutError:
             told = "".join(daemon.text[-25:])
             raise LiedError(f"{world.stage.marked()} {world.verdict()} {told}") from None
+        daemon.stop(20)
+    with RunningDaemon(world.stage) as daemon:  # it takes away what a run left that has ended
+        parts.wait_until(lambda: not world.verdict().temps, "temp files gone", seconds=60)
         world.becomes_safe(daemon)
     return "safe"
 
