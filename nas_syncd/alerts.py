@@ -67,12 +67,20 @@ class Alerts:
         site: Site,
         table: DocumentsTable,
         database_away: Callable[[], bool],
+        reconcile: Callable[[], None] = lambda: None,
     ) -> None:
+        """
+        Args:
+            reconcile: Called when rows were deleted, it seems: receipts may be left of them, which
+                would hide flags without proof.
+        """
         self._settings = settings
         self._language = settings.language
         self._site = site
         self._table = table
         self._database_away = database_away
+        self._reconcile = reconcile
+        self._total = 0
         self._repeater = Repeater()
         self._wake = threading.Condition()
         self._closed = False
@@ -225,9 +233,12 @@ class Alerts:
         site, scope = self._site, self._table.scope
         counts = self._table.counts()
         tally = site.journal.tally(scope, site.nas)
-        inherited = counts.synced - tally.proven - tally.unmarked
         pending = max(0, counts.total - counts.synced)
-        self._safe = not (pending or inherited > 0 or tally.problems or tally.failed)
+        self._safe = not pending and tally.proven == counts.synced and not tally.problems
+        if tally.proven > counts.synced or counts.total < self._total:
+            self._reconcile()
+            self._stirred = True
+        self._total = counts.total
         oldest = counts.oldest_pending
         overdue = oldest is not None and now - oldest >= self._alarms.limits.waiting
         if overdue and tally.problems:  # those were told as such

@@ -171,7 +171,8 @@ class Daemon:
             from nas_syncd.alerts import Alerts
 
             away = self.flow.database_away
-            self._alerts = Alerts(self.settings, self.site, self.table, away)
+            reconcile = self.upkeep.reconcile_soon
+            self._alerts = Alerts(self.settings, self.site, self.table, away, reconcile)
             self._alerts.start()
 
     def _make_front(self) -> Front | None:

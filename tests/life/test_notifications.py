@@ -182,6 +182,21 @@ def test_the_ping_comes_only_while_everything_is_safe(
     assert SECRET not in "".join(daemon.text)
 
 
+def test_a_deleted_document_hides_no_flag_without_proof_from_the_ping(
+    tmp_path: Path, start: Start, receiver: Receiver
+) -> None:
+    stage = Stage(tmp_path / "world").pair()
+    stage.settings["NAS_SYNCD_PING_URL"] = f"http://127.0.0.1:{receiver.port}/"
+    first = stage.add("a.pdf", b"a")
+    stage.add("b.pdf", b"b")
+    with start(stage):
+        stage.wait_marked(2)
+        receiver.wait_pings(1)
+    stage.sql("DELETE FROM documents WHERE id = ?", first)
+    start(stage)  # what is left is all proven: the receipt of the deleted row must not count
+    receiver.wait_pings(2)
+
+
 def counted(stage: Stage, documents: int) -> bool:
     """Whether the daemon has looked at so many documents by now, as its journal says."""
     with sqlite3.connect(stage.state / "journal.sqlite3") as journal:
