@@ -520,6 +520,9 @@ def test_counting_beside_marking_never_counts_a_flag_twice(tmp_path):
             synced = settled(keeper.ask()).counts.synced
             told.append((before, synced, stage.marked()))
         marking.result()
+        keeper._taken = (
+            None  # the last count may have been disturbed: it tells at most what is true
+        )
         assert settled(keeper.ask()).counts.synced == 300
         table.close()
     assert told
