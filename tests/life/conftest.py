@@ -17,7 +17,7 @@ def stage(tmp_path: Path) -> Stage:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[[Stage], RunningDaemon]]:
+def start() -> Iterator[Callable[..., RunningDaemon]]:
     """Start daemons; all of them are gone at the end."""
     with ExitStack() as running:
-        yield lambda stage: running.enter_context(RunningDaemon(stage))
+        yield lambda stage, **more: running.enter_context(RunningDaemon(stage, **more))

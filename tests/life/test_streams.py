@@ -171,11 +171,11 @@ class Watched:
 
 @pytest.mark.slow
 def test_two_hundred_streams_that_come_and_go_cost_no_memory_and_delay_no_copy(
-    stage: Stage, start: Start
+    stage: Stage, start: Callable[..., RunningDaemon]
 ) -> None:
     need_linux()
     stage.settings["NAS_SYNCD_API_PORT"] = free_port()
-    daemon = start(stage)
+    daemon = start(stage, cold=True)  # a fork's memory grows by what it shared at first
     daemon.wait_for("uploads.changed", watching="native")
     watched = Watched(stage, daemon)
     alone = watched.upload_singly("alone")

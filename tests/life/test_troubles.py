@@ -127,6 +127,7 @@ def test_a_hung_nas_blocks_nothing_else(tmp_path: Path, fault_fs, start: Start) 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_killed_again_and_again_it_loses_and_doubles_nothing(stage: Stage, start: Start) -> None:
     """kill -9 of the daemon, or of its agent, at random moments over a backlog."""

@@ -24,6 +24,7 @@ FLAT = Sample(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.lab
 def test_half_a_minute_of_everything_loses_nothing(tmp_path: Path) -> None:
     parts.need_root()
