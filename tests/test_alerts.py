@@ -1,0 +1,68 @@
+"""The thread that gathers what is told: it forgets nothing and repeats nothing when it is ended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from nas_syncd.alerts import MEMORY, Alerts
+from nas_syncd.settings import Settings
+from nas_syncd.site import Site
+from tests.helpers import World
+
+KEPT: dict[str, Any] = {
+    "alarms": {
+        "spells": {"away": {"since": "2024-06-01T10:00:00+00:00", "told": []}},
+        "problems": ["7"],
+        "problems_at": "2024-06-01T10:00:00+00:00",
+    },
+    "outbox": {"last": 3, "sent": {}, "letters": []},
+}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path / "world")
+    yield world
+    world.close()
+
+
+def alerts_for(world: World, site: Site) -> Alerts:
+    settings = Settings(notify_urls=(SecretStr("json://127.0.0.1:1/"),))
+    return Alerts(settings, site, world.table(), lambda: False)
+
+
+def test_an_end_while_it_recalls_what_was_kept_forgets_nothing(world: World, monkeypatch):
+    """It went on with an empty memory then, and wrote that down."""
+    site = world.site()
+    site.journal.put(MEMORY, KEPT)
+    alerts = alerts_for(world, site)
+    real, closer = site.journal.get, threading.Thread(target=alerts.close)
+
+    def slowly(key: str) -> Any:
+        value = real(key)
+        closer.start()
+        assert alerts._outbox.wait_closed(10)
+        return value
+
+    monkeypatch.setattr(site.journal, "get", slowly)
+    alerts.start()
+    alerts._thread.join(20)
+    closer.join(20)
+    assert not alerts._thread.is_alive()
+    assert real(MEMORY) == KEPT
+
+
+def test_one_that_was_ended_writes_nothing_over_its_successor(world: World):
+    """After a reload of the settings another one goes on; the former may still be counting."""
+    site = world.site()
+    former = alerts_for(world, site)
+    former.close()
+    site.journal.put(MEMORY, KEPT)
+    former._look()
+    assert site.journal.get(MEMORY) == KEPT
