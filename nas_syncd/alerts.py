@@ -146,7 +146,8 @@ class Alerts:
         while not self._wait():
             try:
                 recalled = recalled or self._recall()
-                self._look()
+                if recalled:
+                    self._look()
             except SyncError as error:  # the next look is soon; the daemon's loop tells of it
                 _log.debug("notify.interrupted", detail=error.detail)
             except Exception:  # noqa: BLE001 - who tells of trouble must not end in silence
@@ -154,7 +155,7 @@ class Alerts:
                     _log.exception("notify.broken")
 
     def _recall(self) -> bool:
-        """Take up what was kept before a restart, and begin to send.
+        """Take up what was kept before a restart, and begin to send; False: it was closed.
 
         Raises:
             JournalError: It cannot be read now.
@@ -330,8 +331,10 @@ class Alerts:
             self._ping_due = time.monotonic() + PING_EVERY_SECONDS / 5
 
     def _save(self) -> None:
-        """Keep what must survive a restart, when it has changed."""
+        """Keep what must survive a restart, when it has changed; who was closed has a successor."""
         with self._saving:
+            if self._closed:
+                return
             fresh = {"alarms": self._alarms.as_json(), "outbox": self._outbox.as_json()}
             if fresh == self._kept:
                 return
