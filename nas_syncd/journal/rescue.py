@@ -18,6 +18,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from nas_syncd.models import Identity
@@ -75,14 +76,9 @@ def keep_identity(folder: Path, identity: Identity) -> None:
     if kept_identity(folder) == identity:
         return
     new = folder / f".{KEEPSAKE}.{os.getpid()}"
-    values = {
-        "nas": identity.nas,
-        "file_system": identity.file_system,
-        "source": identity.source,
-    }
     with contextlib.suppress(OSError):
         with new.open("w") as file:
-            json.dump(values, file)
+            json.dump(asdict(identity), file)
             file.flush()
             os.fsync(file.fileno())
         new.chmod(0o600)

@@ -16,6 +16,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -303,17 +304,7 @@ class Journal:
 
     def remember_identity(self, identity: Identity) -> None:
         keep_identity(self.folder, identity)
-        self.put(
-            "identity",
-            {
-                "nas": identity.nas,
-                "file_system": identity.file_system,
-                "source": identity.source,
-            },
-            durable=True,
-        )
-
-    # -- reading ----------------------------------------------------------------------------
+        self.put("identity", asdict(identity), durable=True)
 
     def entries(self, scope: Scope, ids: Collection[str]) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
