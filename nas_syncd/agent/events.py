@@ -199,21 +199,21 @@ class _Listener(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._watch: Watch | None = None
-        self._attached = False
+        self._others: Callable[[threading.ExceptHookArgs], object] | None = None
 
     def attach(self, watch: Watch) -> None:
-        if not self._attached:
-            self._attached = True
-            logger = logging.getLogger("watchdog")
-            logger.addHandler(self)
-            logger.propagate = False
+        self._overhear(True)
+        if self._others is None:
+            self._others = threading.excepthook
             threading.excepthook = self._thread_died
             _make_overflow_heard(self)
         self._watch = watch
 
     def detach(self, watch: Watch) -> None:
+        """Undo :meth:`attach`, unless another watch has come since."""
         if self._watch is watch:
             self._watch = None
+            self._overhear(False)
 
     def emit(self, record: logging.LogRecord) -> None:
         self.tell("overflow" if "overflow" in str(record.msg) else str(record.msg))
@@ -223,8 +223,16 @@ class _Listener(logging.Handler):
         if watch is not None:
             watch.missed(why)
 
+    def _overhear(self, really: bool) -> None:
+        logger = logging.getLogger("watchdog")
+        (logger.addHandler if really else logger.removeHandler)(self)
+        logger.propagate = not really
+
     def _thread_died(self, args: threading.ExceptHookArgs) -> None:
-        self.tell(f"{args.exc_type.__name__}: {args.exc_value}")
+        if self._watch is None and self._others is not None:
+            self._others(args)
+        else:
+            self.tell(f"{args.exc_type.__name__}: {args.exc_value}")
 
 
 def _make_overflow_heard(listener: _Listener) -> None:

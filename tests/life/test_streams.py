@@ -10,6 +10,7 @@ import statistics
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,16 +28,18 @@ LEAVES_AFTER = 3000
 """Bytes."""
 STALLED_BUFFER = 4096
 RESET = struct.pack("ii", 1, 0)
+WAVES = 4
 DOCUMENTS = 200
-"""In each of three waves."""
+"""In each of the waves."""
 SINGLE = 30
 LONG_NAME = "n" * 1500
 """So that what happens in one wave does not fit into the buffers of who does not read."""
 STALLED_HOLDS = 300_000
 """Bytes: more than the buffers of both ends, so that the stalled ones did stall."""
-LEAK_KIB = 8 * 1024
-"""Between the first wave and the third: 400 more of the last fates, which are kept for who comes
-again, weigh about half of it; some thousand visits nothing."""
+LEAK_KIB = 4 * 1024
+"""What a wave after the first may cost for good: 200 more of the last fates, which are kept for who
+comes again, weigh about half of it; some hundred visits nothing. What leaks does so in each wave;
+only one of them need be below this, for the allocator takes what it takes when it likes."""
 CLIENT_KIB = 400
 """What one of 200 may cost while it is there."""
 
@@ -183,7 +186,7 @@ def test_two_hundred_streams_that_come_and_go_cost_no_memory_and_delay_no_copy(
     descriptors, at_first = watched.descriptors(), watched.memory()
     resident, most = [], 0
 
-    for wave in range(3):
+    for wave in range(WAVES):
         with watched.crowded(after) as crowd:
             watched.upload_many(f"wave{wave}")
             wait_until(lambda: crowd.least_read > STALLED_HOLDS, "what is told", seconds=20)
@@ -198,7 +201,7 @@ def test_two_hundred_streams_that_come_and_go_cost_no_memory_and_delay_no_copy(
     for name, took in (("alone", alone), ("beside 200 streams", beside)):
         median, longest = 1000 * statistics.median(took), 1000 * max(took)
         print(f"copied and marked, {name}: median {median:.0f} ms, at most {longest:.0f} ms")
-    assert resident[2] - resident[0] < LEAK_KIB
+    assert min(after - before for before, after in pairwise(resident)) < LEAK_KIB
     assert most - at_first < CLIENTS * CLIENT_KIB
     wait_until(lambda: watched.descriptors() <= descriptors, "every descriptor closed")
     # No benchmark: what waited for a client that does not read would wait for many seconds.
