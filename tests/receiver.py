@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+
+def enter(network: Path) -> None:
+    """Take this thread into another network namespace.
+
+    Raises:
+        OSError: Nobody may, or there is no such namespace.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    with network.open() as file:
+        if libc.setns(file.fileno(), 0) != 0:
+            raise OSError(ctypes.get_errno(), "setns", str(network))
 
 
 class Receiver:
     """A context manager. ``answer`` is the status it gives; ``held`` keeps every caller waiting."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Path | None = None) -> None:
+        """
+        Args:
+            network: The network namespace in which it listens; by default this process's.
+        """
         self.messages: list[dict[str, Any]] = []
         self.pings = 0
         self.calls = 0
@@ -44,7 +63,13 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 """The test-suite prints nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        def listen() -> ThreadingHTTPServer:
+            if network is not None:
+                enter(network)
+            return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+        with ThreadPoolExecutor(1) as of_its_own:  # a socket stays in the network it was made in
+            self._server = of_its_own.submit(listen).result()
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 

@@ -95,6 +95,11 @@ class SystemdHost:
         """Its file tree, as seen from here."""
         return Path(f"/proc/{self._leader}/root")
 
+    @property
+    def network(self) -> Path:
+        """Its network namespace."""
+        return Path(f"/proc/{self._leader}/ns/net")
+
     def run(self, command: str, seconds: float = 60.0) -> tuple[int | None, str]:
         """Run a shell command there as root; return its exit status and its output."""
         inside = ["-t", str(self._leader), *["-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"]]

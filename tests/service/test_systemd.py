@@ -11,6 +11,7 @@ import pytest
 
 from tests.lab.parts import wait_until
 from tests.oracle import examine
+from tests.receiver import Receiver
 from tests.service.conftest import NAS, SETTINGS, UNIT, WORLD, Host
 from tests.stage import BACKEND_DIR
 
@@ -330,3 +331,23 @@ def test_a_user_can_have_a_service_of_their_own(host: Fresh) -> None:
     assert "  /home/anna/.local/state/nas-syncd" in said.splitlines()
     assert fresh.run(f"test -e {unit}")[0] != 0
     assert fresh.run("pgrep -f nas_syncd")[0] != 0
+
+
+def test_notifications_and_the_ping_get_out_of_the_sandbox(host: Fresh) -> None:
+    pytest.importorskip("apprise")
+    fresh = host()
+    with Receiver(fresh.systemd.network) as receiver:
+        fresh.stage.settings |= {
+            "NAS_SYNCD_NOTIFY_URLS": receiver.url(),
+            "NAS_SYNCD_PING_URL": f"http://127.0.0.1:{receiver.port}/ping",
+        }
+        fresh.write_settings()
+        fresh.mount_share()
+        fresh.stage.add("a.pdf", b"a")
+        fresh.install()
+        receiver.wait_pings(1)
+        (fresh.stage.uploads / "link.pdf").symlink_to("a.pdf")
+        fresh.stage.row("link.pdf")
+        assert "documents need you (1)" in receiver.wait_messages(1)[0]["title"]
+        fresh.must("nas-syncd test --notify")
+        assert len(receiver.messages) == 2
