@@ -16,9 +16,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tests.faults.groups import GROUPS
+from tests.faults.groups import FOUND, GROUPS
 from tests.faults.lab import Group, Result
 from tests.faults.trying import try_case
+
+COLUMNS = (
+    "group",
+    "tries",
+    "survived",
+    "broken",
+    "what became of them",
+    "found before, and mended",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +86,7 @@ def _all_of(group: Group, options: argparse.Namespace) -> list[Result]:
 
 def _print(groups: Sequence[Group], results: Sequence[Result], seconds: float) -> None:
     table = Table(title="Fault lab", title_justify="left")
-    for column in ("group", "tries", "survived", "broken", "what became of them"):
+    for column in COLUMNS:
         table.add_column(column, justify="right" if column in ("tries", "survived") else "left")
     for group in groups:
         mine = [result for result in results if result.group == group.name]
@@ -91,8 +100,9 @@ def _print(groups: Sequence[Group], results: Sequence[Result], seconds: float) -
             str(len(mine) - broken.total()),
             ", ".join(f"{count} {kind}" for kind, count in broken.items()) or "none",
             "\n".join(f"{count} {outcome}" for outcome, count in outcomes),
+            "\n".join(FOUND.get(group.name, ("nothing",))),
         )
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = Console(width=None if sys.stdout.isatty() else 170)
     console.print(table)
     broken_in_all = sum(result.broken is not None for result in results)
     distinct = len({(result.group, result.case) for result in results})

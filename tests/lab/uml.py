@@ -12,14 +12,14 @@ import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import parts
 
 MEMORY = "1G"
-BOOT_SECONDS = 60.0
+BOOT_SECONDS = 120.0
 NEVER_CAME_SO_FAR = 125
 
 INIT = """\
@@ -37,6 +37,7 @@ chmod 755 /run/modprobe
 echo /run/modprobe > /proc/sys/kernel/modprobe
 for module in cifs loop sch_netem; do /run/modprobe $module; done
 cd {cwd}
+touch {folder}/out
 {command} < /dev/null > {folder}/out 2>&1
 echo $? > {folder}/status.new
 mv {folder}/status.new {folder}/status
@@ -87,7 +88,7 @@ def run(command: Sequence[str], folder: Path, cwd: Path, seconds: float) -> Ran:
 
     Args:
         folder: Of the host, for what passes between the two.
-        seconds: For all of it.
+        seconds: For the command.
     """
     reason = missing()
     if reason is not None:
@@ -96,11 +97,24 @@ def run(command: Sequence[str], folder: Path, cwd: Path, seconds: float) -> Ran:
     words = {"command": shlex.join(command), "folder": shlex.quote(str(folder))}
     init.write_text(INIT.format(cwd=shlex.quote(str(cwd)), **words))
     init.chmod(0o755)
+    with _machine(folder) as machine:
+        if not _comes(machine, folder / "out", BOOT_SECONDS):
+            return Ran(NEVER_CAME_SO_FAR, "it did not boot")
+        _comes(machine, folder / "status", seconds)
+    said, status = (folder / "out").read_text(errors="replace"), folder / "status"
+    if not status.exists():
+        return Ran(NEVER_CAME_SO_FAR, f"{said}\n(not ended after {seconds:g} s)")
+    return Ran(int(status.read_text()), said)
+
+
+@contextlib.contextmanager
+def _machine(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     machine = subprocess.Popen(
         [
             *("linux.uml", f"mem={MEMORY}", "root=/dev/root", "rootfstype=hostfs"),
             *("rootflags=/", "rw", "quiet", "loglevel=1", "con=null", "con0=null,fd:1"),
-            *(f"init={init}", f"umid=nas-{os.getpid()}-{folder.name[-8:]}", f"uml_dir={folder}/"),
+            *(f"init={folder / 'init'}", f"umid=nas-{os.getpid()}-{folder.name[-8:]}"),
+            f"uml_dir={folder}/",
         ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -108,17 +122,16 @@ def run(command: Sequence[str], folder: Path, cwd: Path, seconds: float) -> Ran:
         env={**os.environ, **help_it(folder), "TMPDIR": "/dev/shm"},
         start_new_session=True,
     )
-    out, status = folder / "out", folder / "status"
     try:
-        with contextlib.suppress(TimeoutError):
-            parts.wait_until(
-                lambda: status.exists() or machine.poll() is not None, "it has ended", seconds
-            )
+        yield machine
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(machine.pid, signal.SIGKILL)
         machine.wait(10)
-    said = out.read_text(errors="replace") if out.exists() else "it did not boot"
-    if not status.exists():
-        return Ran(NEVER_CAME_SO_FAR, f"{said}\n(not ended after {seconds:g} s)")
-    return Ran(int(status.read_text()), said)
+
+
+def _comes(machine: subprocess.Popen[bytes], path: Path, seconds: float) -> bool:
+    """Wait until *path* is there, or the machine has ended."""
+    with contextlib.suppress(TimeoutError):
+        parts.wait_until(lambda: path.exists() or machine.poll() is not None, path.name, seconds)
+    return path.exists()
