@@ -64,8 +64,11 @@ class Stage:
         return path
 
     def pair(self) -> Stage:
-        """Put a marker on the NAS, as ``adopt`` does."""
-        (self.nas / ".nas-syncd.json").write_text(json.dumps({"nas": str(uuid.uuid4())}))
+        """Put a marker on the NAS, as ``adopt`` does: for good."""
+        with (self.nas / ".nas-syncd.json").open("w") as marker:
+            marker.write(json.dumps({"nas": str(uuid.uuid4())}))
+            marker.flush()
+            os.fsync(marker.fileno())
         return self
 
     def sql(self, statement: str, *values: object) -> list[Any]:

@@ -418,3 +418,79 @@ def test_a_mount_that_is_away_is_told_with_its_state():
 
 def test_an_upload_folder_that_cannot_be_asked_is_waited_for():
     assert step(source=a_source(SourceKind.UNKNOWN)) == Wait(Reason("wait.uploads"), None)
+
+
+LATER = NOW + dt.timedelta(seconds=100)
+
+
+@pytest.mark.parametrize(
+    ("world", "reason"),
+    [
+        (
+            {"source": a_source(SourceKind.LINK)},
+            Reason("refuse.link", {"path": "/app/uploads/7.pdf"}),
+        ),
+        ({"source": a_source(SourceKind.MISSING)}, Reason("wait.no_file", {"path": "7.pdf"})),
+        (
+            {"source": a_source(SourceKind.UNREADABLE)},
+            Reason("source.unreadable", {"path": "7.pdf"}),
+        ),
+        ({"source": a_source(settled=False)}, Reason("wait.settling", {"path": "7.pdf"})),
+        (
+            {"document": a_document(processing_status=" Pending ")},
+            Reason("wait.metadata", {"status": "pending", "until": "2024-06-01T13:00:00+00:00"}),
+        ),
+        (
+            {
+                "entry": an_entry(
+                    a_document(),
+                    State.FAILED,
+                    attempts=3,
+                    next_attempt=LATER,
+                    reason=Reason("copy.verify"),
+                )
+            },
+            Reason(
+                "wait.backoff",
+                {"attempts": 3, "until": LATER.isoformat(), "error": "copy.verify"},
+            ),
+        ),
+        (
+            {"entry": an_entry(a_document(), State.FAILED, attempts=1, next_attempt=LATER)},
+            Reason("wait.backoff", {"attempts": 1, "until": LATER.isoformat(), "error": ""}),
+        ),
+    ],
+)
+def test_a_reason_holds_what_one_has_to_know(world, reason):
+    assert step(**world).reason == reason
+
+
+def test_what_is_told_of_a_marked_document_names_its_place():
+    document = a_document(synced=True)
+    receipt = a_receipt(document)
+    entry = an_entry(document, State.SYNCED, receipt=receipt)
+    place = {"destination": receipt.destination}
+
+    assert step(document, entry=entry) == Rest(Reason("rest.synced", place))
+    assert step(document, a_source(version=OTHER), entry=entry) == Unmark(
+        Reason("unmark.source_changed", place)
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing_for", "asked_again_in"),
+    [(0, 30), (100, 30), (400, 100), (14_400, 3600), (10**6, 3600)],
+)
+def test_the_longer_a_file_is_missing_the_less_often_it_is_asked_about(missing_for, asked_again_in):
+    since = NOW - dt.timedelta(seconds=missing_for)
+    entry = an_entry(a_document(), State.WAITING, since=since, reason=Reason("wait.no_file"))
+
+    decision = step(source=a_source(SourceKind.MISSING), entry=entry)
+
+    assert decision.until == NOW + dt.timedelta(seconds=asked_again_in)
+
+
+def test_a_file_that_settles_is_asked_about_when_it_should_have():
+    assert step(source=a_source(settled=False)).until == NOW + dt.timedelta(
+        seconds=POLICY.settle_seconds
+    )
