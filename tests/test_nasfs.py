@@ -341,6 +341,22 @@ def test_a_place_that_another_installation_claims_is_left_alone(nas, name):
     assert not (nas / FOLDER / name).exists()
 
 
+def test_a_claim_that_another_gives_back_in_a_moment_is_waited_for(nas):
+    claim = claim_for(nas)
+
+    class Waits(Calls):
+        """While it waits, the other one is done."""
+
+        def sleep(self, seconds):
+            claim.unlink(missing_ok=True)
+
+    with tree_at(nas, Waits(), claims=True) as tree:
+        temps, folder = temp_in(tree), tree.folder(FOLDER, no_step)
+        rename_into_place(tree, temps, ".nas-syncd-t.part", folder, "a.pdf", no_step)
+
+    assert files_below(nas) == {f"{FOLDER}/a.pdf": b"new"}
+
+
 def test_a_claim_that_nobody_gave_back_goes_stale(nas):
     claim = claim_for(nas)
     old = time.time() - STALE_CLAIM_SECONDS - 60
