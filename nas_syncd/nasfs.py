@@ -69,6 +69,7 @@ NOT_SUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.
 DIRECTORY_FSYNC_FORGIVEN = NOT_SUPPORTED | {errno.EBADF}
 RENAME_RETRY = frozenset({errno.EACCES, errno.EBUSY, errno.ETXTBSY, errno.EINTR})
 RENAME_RETRY_SECONDS = (0.05, 0.2, 0.5, 1.5)
+CLAIM_RETRY_SECONDS = (0.05, 0.1, 0.2, 0.4)
 STALE_CLAIM_SECONDS = 600.0
 LOCK_STEP_SECONDS = 1.0
 
@@ -467,7 +468,7 @@ def _rename_claimed(
     claims = tree.folder(CLAIM_FOLDER, step, own=True)
     key = place_key(f"{folder.path}/{name}").encode("utf-8", "surrogatepass")
     claim = ".nas-syncd-" + hashlib.sha256(key).hexdigest()[:40]
-    _take_claim(calls, claims, claim, temp_folder, temp)
+    _wait_for_claim(calls, claims, claim, temp_folder, temp, step)
     try:
         step("nas")
         with folder.listing:
@@ -493,7 +494,27 @@ def _stands(name: str, folder: Folder, calls: Calls) -> bool:
     return True
 
 
-def _take_claim(calls: Calls, claims: Folder, claim: str, temp_folder: Folder, temp: str) -> None:
+def _wait_for_claim(
+    calls: Calls, claims: Folder, claim: str, temp_folder: Folder, temp: str, step: Step
+) -> None:
+    """Make the claim. One of another's is waited for as long as a rename takes, not longer."""
+    for pause in (*CLAIM_RETRY_SECONDS, None):
+        step("nas")
+        age = _take_claim(calls, claims, claim, temp_folder, temp)
+        if age is None:
+            return
+        if age > STALE_CLAIM_SECONDS:  # another may see it, too: who comes next begins afresh
+            calls.unlink(claim, dir_fd=claims.fd)
+            break
+        if pause is not None:
+            calls.sleep(pause)
+    raise PlaceBusyError(f"claimed {age:.0f} s ago: {claim}", path=claim)
+
+
+def _take_claim(
+    calls: Calls, claims: Folder, claim: str, temp_folder: Folder, temp: str
+) -> float | None:
+    """Make the claim and return None; or return the age of the one that is there, in seconds."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
         fd = calls.open(claim, flags, 0o666, dir_fd=claims.fd)
@@ -501,16 +522,14 @@ def _take_claim(calls: Calls, claims: Folder, claim: str, temp_folder: Folder, t
         # Ages are by the NAS's clock: our temp file was written there a moment ago.
         now = calls.lstat(temp, dir_fd=temp_folder.fd).st_mtime
         try:
-            age = now - calls.lstat(claim, dir_fd=claims.fd).st_mtime
+            return now - calls.lstat(claim, dir_fd=claims.fd).st_mtime
         except FileNotFoundError:
-            age = 0.0
-        if age > STALE_CLAIM_SECONDS:
-            calls.unlink(claim, dir_fd=claims.fd)
-        raise PlaceBusyError(f"claimed {age:.0f} s ago: {claim}", path=claim) from None
+            return 0.0
     except OSError as error:
         raise nas_error(error, f"{claims.path}/{claim}", own=True) from error
     with contextlib.suppress(OSError):  # that it exists is all it says: there are no bytes to lose
         calls.close(fd)
+    return None
 
 
 def renames_exclusively(tree: Tree, folder: Folder, tag: str, step: Step) -> bool:

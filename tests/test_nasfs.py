@@ -348,6 +348,7 @@ def test_a_claim_that_another_gives_back_in_a_moment_is_waited_for(nas):
         """While it waits, the other one is done."""
 
         def sleep(self, seconds):
+            assert seconds < 1
             claim.unlink(missing_ok=True)
 
     with tree_at(nas, Waits(), claims=True) as tree:
