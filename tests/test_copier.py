@@ -696,6 +696,73 @@ def test_finding_writes_nothing(uploads, nas, there):
     assert not {"write", "mkdir", "unlink", "rename", "rename_exclusive"} & set(calls.log)
 
 
+def find(nas, order, calls=None):
+    with tree_at(nas, calls) as tree:
+        return copier_for(tree, order).find()
+
+
+def test_finding_is_for_the_version_that_was_decided_on(uploads, nas):
+    put(nas, PLACE)
+    older = version_at(uploads / "a.pdf")._replace(mtime_ns=1)
+
+    with pytest.raises(SourceChangedError):
+        find(nas, an_order(uploads, version=older))
+
+
+@pytest.mark.parametrize("adopted", [(), (PLACE,), ("2023/12/autres/a.pdf", PLACE, SECOND)])
+def test_finding_leaves_no_descriptor_open(uploads, nas, adopted):
+    put(nas, PLACE, b"other")
+    put(nas, "2023/12/autres/a.pdf", b"other")
+    before = open_descriptors()
+
+    assert find(nas, an_order(uploads, adopt_only=adopted)) is None
+    assert open_descriptors() == before
+
+
+def test_a_copy_beside_a_stranger_leaves_no_descriptor_open(uploads, nas):
+    put(nas, PLACE, b"other")
+    put(nas, "2023/12/autres/a.pdf", b"other")
+    before = open_descriptors()
+
+    copied = copy(nas, an_order(uploads, adopt_only=["2023/12/autres/a.pdf", PLACE]))
+
+    assert copied.destination == SECOND
+    assert open_descriptors() == before
+
+
+def test_what_has_another_size_is_not_read(uploads, nas):
+    put(nas, PLACE, CONTENT + b"!")
+    calls = FaultyCalls()
+
+    assert find(nas, an_order(uploads, candidates=(), adopt_only=(PLACE,)), calls) is None
+    assert "read" not in calls.log
+
+
+def test_what_was_compared_once_is_not_read_again(uploads, nas):
+    put(nas, PLACE, bytes(len(CONTENT)))
+    once, twice = FaultyCalls(), FaultyCalls()
+
+    find(nas, an_order(uploads, candidates=(), adopt_only=(PLACE,)), once)
+    find(nas, an_order(uploads, candidates=(), adopt_only=(PLACE, PLACE)), twice)
+
+    assert once.log.count("read") == twice.log.count("read") > 0
+
+
+def test_a_name_that_vanished_is_free(uploads, nas):
+    path = put(nas, PLACE)
+
+    copied = copy(nas, an_order(uploads), Meanwhile("lstat", path.unlink))
+
+    assert copied.destination == PLACE
+
+
+def test_what_cannot_be_compared_is_told_and_not_taken_for_another(uploads, nas):
+    put(nas, PLACE)
+
+    with pytest.raises(MountError):
+        find(nas, an_order(uploads), FaultyCalls(fail("lstat", number=errno.EIO)))
+
+
 # -- two at once ------------------------------------------------------------------------------
 
 
