@@ -181,6 +181,32 @@ def test_where_no_row_has_a_time_waiting_begins_when_it_was_seen():
     assert watch(dt.timedelta(hours=1)) == ["waiting"]
 
 
+def test_a_document_that_still_waits_is_not_called_off_by_a_restart():
+    watch = Watch()
+    waiting = Waiting(3, oldest=NOW)
+    assert watch(WAITING + dt.timedelta(hours=1), waiting=waiting) == ["waiting"]
+    watch.restart()
+    assert watch(dt.timedelta(days=2)) == []
+    assert watch(CALM * 2, waiting=Waiting(0)) == ["caught_up"]
+
+
+def test_waiting_without_a_time_is_not_called_off_by_a_restart():
+    watch = Watch()
+    assert watch(WAITING + dt.timedelta(hours=1), waiting=Waiting(2)) == ["waiting"]
+    watch.restart()
+    assert watch(dt.timedelta(days=2)) == []
+    assert watch(CALM * 2, waiting=Waiting(0)) == ["caught_up"]
+
+
+def test_the_end_of_waiting_is_told_when_the_last_late_document_is_safe_and_not_the_first():
+    watch = Watch()
+    watch(WAITING + dt.timedelta(hours=1), waiting=Waiting(3, oldest=NOW))
+    late = NOW + dt.timedelta(minutes=10)
+    assert watch(CALM * 10, waiting=Waiting(2, oldest=late)) == []
+    fresh = watch.clock.time
+    assert watch(CALM * 2, waiting=Waiting(1, oldest=fresh)) == ["caught_up"]
+
+
 # -- documents that were given up -------------------------------------------------------------
 
 
