@@ -219,9 +219,12 @@ class Alarms:
         oldest, now = facts.waiting.oldest, facts.now
         if self._front is None or self._front[0] != oldest or self._front[1] > now:
             self._front = (oldest, now)
-        front_since = self._front[1]
-        limit = self.limits.waiting
-        return now - (oldest or front_since) >= limit and now - front_since >= min(limit, STANDING)
+        limit, stood = self.limits.waiting, now - self._front[1]
+        if self.spells[Kind.WAITING].told_since is not None:
+            # Over is it when none is too old; how long the front has stood decides its beginning.
+            return oldest is None or now - oldest >= limit
+        age = stood if oldest is None else now - oldest
+        return age >= limit and stood >= min(limit, STANDING)
 
     # -- kept -------------------------------------------------------------------------------
 
