@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from nas_syncd.alerts import MEMORY, Alerts
+from nas_syncd.models import Document, Reason, State
 from nas_syncd.settings import Settings
 from nas_syncd.site import Site
 from tests.helpers import World
@@ -66,3 +67,48 @@ def test_one_that_was_ended_writes_nothing_over_its_successor(world: World):
     site.journal.put(MEMORY, KEPT)
     former._look()
     assert site.journal.get(MEMORY) == KEPT
+
+
+# -- what was told stays true ---------------------------------------------------------------------
+
+
+def letters_of(alerts: Alerts) -> list[str]:
+    return [letter["title"].partition(" : ")[2] for letter in alerts._outbox.as_json()["letters"]]
+
+
+def look_for(alerts: Alerts, world: World, seconds: float) -> list[str]:
+    """Look every few seconds for so long; return the titles of all that is to be sent so far."""
+    for _ in range(int(seconds // 5) + 1):
+        alerts._look()
+        world.clock.pass_by(5)
+    return letters_of(alerts)
+
+
+def recalled(world: World, site: Site) -> Alerts:
+    """Alerts that have begun, without their thread."""
+    alerts = alerts_for(world, site)
+    assert alerts._recall()
+    return alerts
+
+
+def test_a_document_that_is_tried_again_is_not_solved_by_that(world: World):
+    """Once a day, and by hand; it is copying then, or waits for the NAS."""
+    site, table = world.site(), world.table()
+    id_ = world.add("a.pdf")
+    document, scope = Document(id_, table.get([id_])[id_].file_path), table.scope
+    site.journal.note(scope, document, State.PROBLEM, Reason("copy.verify"), failed=True)
+    alerts = recalled(world, site)
+    told = look_for(alerts, world, 30)
+    assert len(told) == 1
+    for state, reason in (
+        (State.COPYING, None),
+        (State.WAITING, Reason("wait.mount", {"state": "down"})),
+        (State.FAILED, Reason("copy.verify")),
+        (State.PROBLEM, Reason("copy.verify")),
+    ):
+        site.journal.note(scope, document, state, reason)
+        assert look_for(alerts, world, 1200) == told
+
+    site.journal.note(scope, document, State.GONE, Reason("gone.gone"))
+    assert len(look_for(alerts, world, 1200)) == 2
+    alerts.close()
