@@ -168,7 +168,7 @@ class Alerts:
             return self._closed
 
     def _look(self) -> None:
-        news = self._alarms.look(self._lookout.look())
+        news = self._alarms.look(self._lookout.look(self._alarms.problems.told))
         if news and self._channels:
             lost = self._outbox.add([self._worded(one) for one in news], self._site.now())
             if lost:

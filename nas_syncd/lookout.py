@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from nas_syncd.documents import DocumentsTable
 from nas_syncd.messages import explain, text
@@ -27,6 +27,7 @@ CHECKED_WITHIN = dt.timedelta(minutes=65)
 PAGE = 500
 MOST_PAGES = 20
 
+_ON_ITS_WAY = frozenset({State.WAITING, State.COPYING, State.FAILED})
 _UNKNOWN = (MountState.UNKNOWN, MountState.UNCONFIGURED)
 
 
@@ -66,8 +67,11 @@ class Lookout:
         """Something has changed: count it at one of the next looks."""
         self._stirred = True
 
-    def look(self) -> Facts:
+    def look(self, told: Collection[str] = ()) -> Facts:
         """
+        Args:
+            told: The documents given up that somebody was told about.
+
         Raises:
             DatabaseUnavailableError, JournalError: They cannot be asked now.
         """
@@ -77,6 +81,7 @@ class Lookout:
             self._waiting, self._counted_safe = None, False
         elif self._is_due():
             self._count(now)
+        problems = self._problems()
         unknown = view.state in _UNKNOWN
         full = view.state is MountState.FULL
         return Facts(
@@ -85,7 +90,8 @@ class Lookout:
             full=None if unknown else full,
             database_away=away,
             waiting=self._waiting,
-            problems=self._problems(),
+            problems=problems,
+            retried=self._retried([id_ for id_ in told if id_ not in problems]),
             about=self._about(),
         )
 
@@ -180,6 +186,11 @@ class Lookout:
                 break
             after = page[-1].id
         return {entry.id: self._problem(entry) for entry in found}
+
+    def _retried(self, ids: Collection[str]) -> frozenset[str]:
+        """Return which of *ids* are on their way once more: not solved before they are safe."""
+        found = self._site.journal.entries(self._table.scope, ids)
+        return frozenset(id_ for id_, entry in found.items() if entry.state in _ON_ITS_WAY)
 
     def _problem(self, entry: Entry) -> str:
         code = entry.reason.code if entry.reason else "unknown"

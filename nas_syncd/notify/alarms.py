@@ -10,7 +10,7 @@ repeats an alarm nor forgets to call it off.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -86,6 +86,8 @@ class Facts:
     waiting: Waiting | None = None
     problems: Mapping[str, str] | None = None
     """Documents that were given up: id → what it is called."""
+    retried: Collection[str] = frozenset()
+    """Of those that were told: what is no longer given up, and not safe either."""
     about: Mapping[Kind, Mapping[str, object]] = field(default_factory=dict)
     """What fills the blanks of a kind's text."""
 
@@ -140,11 +142,13 @@ class Problems:
     news_since: dt.datetime | None = None
     told_at: dt.datetime | None = None
 
-    def step(self, now: dt.datetime, current: Mapping[str, str]) -> tuple[Problems, list[News]]:
+    def step(
+        self, now: dt.datetime, current: Mapping[str, str], retried: Collection[str] = ()
+    ) -> tuple[Problems, list[News]]:
         new = [id_ for id_ in current if id_ not in self.told]
         # A list that was cut short says nothing of who is not in it.
         cut = len(current) >= MOST_PROBLEMS
-        over = frozenset() if cut else self.told.difference(current)
+        over = frozenset() if cut else self.told.difference(current, retried)
         if not new and not over:
             return replace(self, news_since=None), []
         since = min(self.news_since or now, now)
@@ -191,7 +195,7 @@ class Alarms:
                 news.append(_told(kind, before, self.spells[kind], facts))
         news.sort(key=lambda one: one.severity is not Severity.SUCCESS)
         if facts.problems is not None:
-            self.problems, more = self.problems.step(facts.now, facts.problems)
+            self.problems, more = self.problems.step(facts.now, facts.problems, facts.retried)
             news += more
         return news
 
