@@ -33,8 +33,11 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.close()
 
 
-def alerts_for(world: World, site: Site) -> Alerts:
-    settings = Settings(notify_urls=(SecretStr("json://127.0.0.1:1/"),))
+ADDRESS = Settings(notify_urls=(SecretStr("json://127.0.0.1:1/"),))
+PING = Settings(ping_url=SecretStr("http://127.0.0.1:1/"))
+
+
+def alerts_for(world: World, site: Site, settings: Settings = ADDRESS) -> Alerts:
     return Alerts(settings, site, world.table(), lambda: False)
 
 
@@ -84,9 +87,9 @@ def look_for(alerts: Alerts, world: World, seconds: float) -> list[str]:
     return letters_of(alerts)
 
 
-def recalled(world: World, site: Site) -> Alerts:
+def recalled(world: World, site: Site, settings: Settings = ADDRESS) -> Alerts:
     """Alerts that have begun, without their thread."""
-    alerts = alerts_for(world, site)
+    alerts = alerts_for(world, site, settings)
     assert alerts._recall()
     return alerts
 
@@ -111,4 +114,26 @@ def test_a_document_that_is_tried_again_is_not_solved_by_that(world: World):
 
     site.journal.note(scope, document, State.GONE, Reason("gone.gone"))
     assert len(look_for(alerts, world, 1200)) == 2
+    alerts.close()
+
+
+def give_up(world: World, site: Site) -> None:
+    """Let a document be one that needs somebody."""
+    table = world.table()
+    id_ = world.add("a.pdf")
+    document = Document(id_, table.get([id_])[id_].file_path)
+    site.journal.note(table.scope, document, State.PROBLEM, Reason("copy.verify"), failed=True)
+
+
+def test_a_trouble_from_before_there_was_an_address_is_told_to_the_first_one(world: World):
+    """The ping alone was set until then."""
+    site = world.site()
+    give_up(world, site)
+    silent = recalled(world, site, PING)
+    assert look_for(silent, world, 30) == []
+    assert not silent._alarms.quiet
+    silent.close()
+
+    alerts = recalled(world, site)
+    assert len(look_for(alerts, world, 30)) == 1
     alerts.close()

@@ -296,12 +296,23 @@ def test_what_everybody_has_is_kept_no_longer_and_a_new_address_begins_with_the_
     outbox.done("a", letter)
     assert outbox.as_json()["letters"] == []
 
-    outbox.add(letters(1), NOW)
     other = Outbox(["a", "new"], outbox.as_json())
     other.add([("fresh", "body", "success")], NOW)
     fresh = other.next_for("new")
     assert fresh is not None
     assert fresh.title == "fresh"
+
+
+def test_what_nobody_has_yet_goes_to_the_address_that_is_set_instead():
+    """A wrong token: nothing arrives, it is put right, and what is told since then is not lost."""
+    wrong = Outbox(["wrong"])
+    wrong.add([("alarm", "body", "failure")], NOW)
+
+    mended = Outbox(["mended"], wrong.as_json())
+    mended.add([("later", "body", "success")], NOW)
+    alarm = mended.next_for("mended")
+    assert alarm is not None
+    assert alarm.title == "alarm"
 
 
 def test_what_cannot_be_sent_does_not_pile_up_for_ever():
