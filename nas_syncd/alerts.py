@@ -93,8 +93,10 @@ class Alerts:
             ValueError, TypeError, LookupError, AttributeError: *kept* is not what we keep.
         """
         addresses = [address_key(url.get_secret_value()) for url in self._settings.notify_urls]
-        self._alarms = Alarms(self._limits, kept.get("alarms"))
-        self._outbox = Outbox(addresses, kept.get("outbox"), self._save)
+        outbox = kept.get("outbox", {})
+        told = kept.get("alarms") if outbox.get("sent") else None  # else nobody was there to tell
+        self._alarms = Alarms(self._limits, told)
+        self._outbox = Outbox(addresses, outbox, self._save)
         self._kept = kept
 
     def start(self) -> None:

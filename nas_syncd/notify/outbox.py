@@ -45,7 +45,8 @@ class Outbox:
     ) -> None:
         """
         Args:
-            addresses: The keys of all addresses; a new one begins with the next letter.
+            addresses: The keys of all addresses; a new one begins with the first letter that
+                nobody has yet: the former one may have been wrong.
             kept: What :meth:`as_json` gave before a restart.
             on_change: Called after an address has got a letter, without a lock held.
         """
@@ -55,7 +56,8 @@ class Outbox:
         self._letters = [Letter(**letter) for letter in kept.get("letters", ())]
         self._last = int(kept.get("last", 0))
         before: Mapping[str, int] = kept.get("sent", {})
-        self._sent = {key: int(before.get(key, self._last)) for key in addresses}
+        first = max(before.values(), default=self._last)
+        self._sent = {key: int(before.get(key, first)) for key in addresses}
         self._closed = False
         self._tidy()
 
