@@ -390,6 +390,21 @@ def test_closing_kills_the_child_at_once():
     assert sender.send("json://127.0.0.1:1/", LETTER) == "closed"
 
 
+def test_what_a_service_prints_is_not_taken_for_a_failure(tmp_path, monkeypatch):
+    """It would be sent again and again."""
+    (tmp_path / "apprise.py").write_text(
+        "import os\n"
+        "class Target:\n"
+        "    def notify(self, **message):\n"
+        "        print('connected'), os.write(1, b'sent')\n"
+        "        return True\n"
+        "class Apprise:\n"
+        "    instantiate = staticmethod(lambda url, suppress_exceptions: Target())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert Sender({}).send("talk://somewhere", LETTER) is None
+
+
 def test_an_address_is_judged_without_sending_anything():
     pytest.importorskip("apprise")
     with Receiver() as receiver:
@@ -448,3 +463,12 @@ def test_a_ping_is_answered_refused_or_not_to_be_reached():
     refused = ping("http://127.0.0.1:1/", "nas-syncd/test")
     assert refused is not None
     assert "Connection refused" in refused
+
+
+def test_no_part_of_the_pings_address_stands_in_what_is_told():
+    """It reaches the log; whoever knows the address can say that all is well."""
+    for address in ("http://no-such-h0st.invalid/s3cret", "http://127.0.0.1:1/s3c\x01ret-uuid"):
+        told = ping(address, "nas-syncd/test")
+        assert told is not None
+        assert "s3c" not in told
+        assert "h0st" not in told
