@@ -79,7 +79,6 @@ class Alerts:
         self._urgent = True
         self._ping_due = 0.0
         self._saving = threading.Lock()
-        self._kept: dict[str, Any] = {}
         self._channels: list[Channel] = []
         address = settings.ping_url.get_secret_value()
         agent = f"nas-syncd/{__version__}"
@@ -97,7 +96,6 @@ class Alerts:
         told = kept.get("alarms") if outbox.get("sent") else None  # else nobody was there to tell
         self._alarms = Alarms(self._limits, told)
         self._outbox = Outbox(addresses, outbox, self._save)
-        self._kept = kept
 
     def start(self) -> None:
         if self._settings.notify_urls and importlib.util.find_spec("apprise") is None:
@@ -215,15 +213,17 @@ class Alerts:
             self._ping_due = time.monotonic() + PING_EVERY_SECONDS / 5
 
     def _save(self) -> None:
-        """Keep what must survive a restart, when it has changed; who was closed has a successor."""
+        """Keep what must survive a restart, unless it is kept; who was closed has a successor.
+
+        What is kept is read: a journal that was begun anew holds none of it.
+        """
         with self._saving:
             if self._closed:
                 return
             fresh = {"alarms": self._alarms.as_json(), "outbox": self._outbox.as_json()}
-            if fresh == self._kept:
-                return
+            journal = self._site.journal
             try:
-                self._site.journal.put(MEMORY, fresh, durable=True)
-                self._kept = fresh
+                if journal.get(MEMORY) != fresh:
+                    journal.put(MEMORY, fresh, durable=True)
             except JournalError as error:
                 _log.debug("notify.interrupted", detail=error.detail)
