@@ -168,11 +168,15 @@ class Alerts:
             return self._closed
 
     def _look(self) -> None:
-        news = self._alarms.look(self._lookout.look(self._alarms.problems.told))
-        if news and self._channels:
-            lost = self._outbox.add([self._worded(one) for one in news], self._site.now())
-            if lost:
-                _log.error("notify.dropped", count=lost)
+        facts = self._lookout.look(self._alarms.problems.told)
+        with self._saving:  # what was told is written down with its message, never without it
+            news = self._alarms.look(facts)
+            lost = 0
+            if news and self._channels:
+                letters = [self._worded(one) for one in news]
+                lost = self._outbox.add(letters, self._site.now())
+        if lost:
+            _log.error("notify.dropped", count=lost)
         self._save()
         self._ping()
 
