@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from nas_syncd.notify.outbox import moment_of
+
 CALM = dt.timedelta(seconds=20)
 """A trouble must have been over for so long; or for as long as the NAS may be away, if less."""
 AGAIN = dt.timedelta(minutes=10)
@@ -173,6 +175,9 @@ class Alarms:
         Args:
             kept: What :meth:`as_json` gave before a restart. A trouble that was not told yet
                 begins anew: nobody looked meanwhile.
+
+        Raises:
+            ValueError, TypeError, LookupError, AttributeError: *kept* is not that.
         """
         self.limits = limits
         self.spells = dict.fromkeys(Kind, Spell())
@@ -247,7 +252,7 @@ class Alarms:
         for kind, spell in kept.get("spells", {}).items():
             if kind in self.spells:
                 since = _time(spell["since"])
-                told = tuple(dt.datetime.fromisoformat(text) for text in spell["told"])
+                told = tuple(moment_of(text) for text in spell["told"])
                 self.spells[Kind(kind)] = Spell(since, None, since, told)
         told_ids = frozenset(kept.get("problems", ()))
         self.problems = Problems(told_ids, None, _time(kept.get("problems_at")))
@@ -277,4 +282,4 @@ def _text(moment: dt.datetime | None) -> str | None:
 
 
 def _time(text: str | None) -> dt.datetime | None:
-    return dt.datetime.fromisoformat(text) if text else None
+    return moment_of(text) if text else None
