@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from nas_syncd.errors import JournalError
 from nas_syncd.inherited import Inherited, Verdict
 from nas_syncd.journal import Journal, store
 from nas_syncd.journal.store import FILE_NAME
-from nas_syncd.models import Identity, State
+from nas_syncd.models import Entry, Identity, State
 from tests.helpers import SCOPE, World, a_document, a_receipt
 from tests.oracle import examine
 
@@ -55,7 +56,12 @@ def senseless_rows(path: Path) -> None:
         db.execute("UPDATE document SET since = x'80', state = 'nobody wrote this'")
 
 
-DAMAGES = [no_header, another_file, zeroed_pages, truncated, senseless_rows]
+def no_text(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE document SET file_path = CAST(x'2fff' AS TEXT)")
+
+
+DAMAGES = [no_header, another_file, zeroed_pages, truncated, senseless_rows, no_text]
 one_damage = pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 
 
@@ -121,6 +127,57 @@ def test_two_processes_that_meet_the_same_damage_set_it_aside_once(tmp_path):
 
         assert one.get("word") == other.get("word") == "here"
         assert len(set_aside(tmp_path)) == 1
+
+
+def test_two_threads_that_meet_the_same_damage_set_it_aside_once(tmp_path, monkeypatch):
+    """One of them begins a new journal while the other one still makes entries of old rows."""
+    fill(tmp_path)
+    senseless_rows(tmp_path / FILE_NAME)
+    real = store.entry_from
+    with contextlib.closing(Journal(tmp_path)) as journal:
+
+        def other() -> None:
+            with contextlib.suppress(JournalError):
+                journal.entry(SCOPE, "1")
+            journal.put("word", "here")
+
+        thread = threading.Thread(target=other)
+
+        def slowly(row: sqlite3.Row) -> Entry:
+            if threading.current_thread() is not thread and not thread.ident:
+                thread.start()
+                thread.join(0.5)
+            return real(row)
+
+        monkeypatch.setattr(store, "entry_from", slowly)
+        with pytest.raises(JournalError):
+            journal.entry(SCOPE, "0")
+        thread.join(20)
+        assert journal.get("word") == "here"
+    assert len(set_aside(tmp_path)) == 1
+
+
+def test_a_new_journal_that_is_taken_away_while_it_is_made_hangs_nobody(tmp_path, monkeypatch):
+    fill(tmp_path)
+    no_header(tmp_path / FILE_NAME)
+    real, goes = Journal._migrate, iter((True, False))
+
+    def taken_away(journal: Journal) -> int:
+        if next(goes, False):
+            (tmp_path / FILE_NAME).unlink()
+        return real(journal)
+
+    def open_it() -> None:
+        with contextlib.closing(Journal(tmp_path)) as journal:
+            journal.put("word", "here")
+
+    monkeypatch.setattr(Journal, "_migrate", taken_away)
+    opening = threading.Thread(target=open_it, daemon=True)
+    opening.start()
+    opening.join(10)
+    assert not opening.is_alive()
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        assert (journal.get("word"), journal.identity()) == ("here", OURS)
 
 
 def test_a_journal_that_another_process_set_aside_is_not_written_to(tmp_path):
