@@ -118,6 +118,7 @@ class Journal:
         """The inode of the damaged file, until it is set aside."""
         self._aside: Path | None = None
         """Where it was set aside, until the new one is there."""
+        self._opening = False
         self._closed = False
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -157,6 +158,7 @@ class Journal:
     def _open(self) -> None:
         self._inode = _inode(self._path)
         self._db = self._connect(self._path)
+        self._opening = True
         try:
             self._inode = _inode(self._path)
             fresh = self._migrate() == 0
@@ -165,6 +167,8 @@ class Journal:
         except BaseException:
             self._db.close()
             raise
+        finally:
+            self._opening = False
 
     def _keep_identity(self, fresh: bool) -> None:
         """What is ours outlives the journal: a new one remembers it from the first moment."""
@@ -271,8 +275,9 @@ class Journal:
 
     def _mend(self) -> None:
         """Whoever met the damage was told; the next one finds a new journal. So does who has a
-        file open that another process has set aside."""
-        if not self._closed and (self._damage or self._is_replaced()):
+        file open that another process has set aside. Not while it is being opened, which is a part
+        of the mending."""
+        if not (self._closed or self._opening) and (self._damage or self._is_replaced()):
             self._db.close()
             self._rebuild()
 
