@@ -11,10 +11,10 @@ import pytest
 
 from nas_syncd.errors import JournalError
 from nas_syncd.inherited import Inherited, Verdict
-from nas_syncd.journal import Journal, store
+from nas_syncd.journal import Journal, rescue, store
 from nas_syncd.journal.store import FILE_NAME
 from nas_syncd.models import Entry, Identity, State
-from tests.helpers import SCOPE, World, a_document, a_receipt
+from tests.helpers import NOW, SCOPE, World, a_document, a_receipt
 from tests.oracle import examine
 
 OURS = Identity("nas-1", "cifs", "//nas/x")
@@ -192,6 +192,26 @@ def test_a_journal_that_another_process_set_aside_is_not_written_to(tmp_path):
     with contextlib.closing(Journal(tmp_path)) as again:
         assert again.get("word") == "here"
     assert len(set_aside(tmp_path)) == 1
+
+
+def test_a_journal_that_is_set_aside_while_another_process_opens_it_is_not_written_to(
+    tmp_path, monkeypatch
+):
+    fill(tmp_path)
+    real, goes = Journal._connect, iter((True, False))
+
+    def set_aside_meanwhile(journal: Journal, path: Path) -> sqlite3.Connection:
+        db = real(journal, path)
+        if next(goes, False):
+            rescue.set_aside(path, NOW)
+            Journal(tmp_path).close()
+        return db
+
+    monkeypatch.setattr(Journal, "_connect", set_aside_meanwhile)
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        journal.put("word", "here")
+    with contextlib.closing(Journal(tmp_path)) as again:
+        assert again.get("word") == "here"
 
 
 def test_an_emptied_journal_remembers_the_nas_and_says_so(tmp_path):
