@@ -156,11 +156,12 @@ class Journal:
             self._on_rebuilt(detail, aside)
 
     def _open(self) -> None:
-        self._inode = _inode(self._path)
+        before = self._inode = _inode(self._path)
         self._db = self._connect(self._path)
         self._opening = True
         try:
-            self._inode = _inode(self._path)
+            if before is None:  # else it stays: the file may have been set aside meanwhile
+                self._inode = _inode(self._path)
             fresh = self._migrate() == 0
             self.installation = self._installation()
             self._keep_identity(fresh)
