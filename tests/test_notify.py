@@ -160,6 +160,22 @@ def test_a_clock_that_is_set_back_loses_no_alarm():
     assert watch(CALM * 2, away=False) == ["back"]
 
 
+@pytest.mark.parametrize("hours", [2, 24 * 365 * 20])
+def test_a_clock_that_is_set_on_or_a_sleep_makes_no_trouble_longer(hours):
+    """A computer without a clock of its own gets the time after its start; a laptop sleeps."""
+    watch = Watch()
+    watch(AWAY / 3, away=True)
+    watch.clock.time += dt.timedelta(hours=hours)
+    woken = watch.clock.time
+    assert watch(AWAY / 3) == []
+    assert watch(AWAY) == ["away"]
+    assert watch.params[0]["since"] == woken
+    watch(CALM / 4, away=False)
+    watch.clock.time += dt.timedelta(hours=hours)
+    assert watch() == []
+    assert watch(CALM * 2) == ["back"]
+
+
 # -- documents that wait ----------------------------------------------------------------------
 
 
