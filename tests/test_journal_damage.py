@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -212,6 +214,28 @@ def test_a_journal_that_is_set_aside_while_another_process_opens_it_is_not_writt
         journal.put("word", "here")
     with contextlib.closing(Journal(tmp_path)) as again:
         assert again.get("word") == "here"
+
+
+def no_flushing(_fd: int) -> None:
+    raise OSError(errno.EIO, "no flushing")
+
+
+def test_a_folder_that_cannot_be_flushed_keeps_no_one_from_saying_what_was_set_aside(
+    tmp_path, monkeypatch
+):
+    fill(tmp_path)
+    no_header(tmp_path / FILE_NAME)
+    monkeypatch.setattr(os, "fsync", no_flushing)
+    told: list[Path | None] = []
+    Journal(tmp_path, on_rebuilt=lambda _detail, aside: told.append(aside)).close()
+    assert told == set_aside(tmp_path)
+
+
+def test_a_keepsake_that_cannot_be_written_leaves_nothing_behind(tmp_path, monkeypatch):
+    """A full disk: each command would leave another empty file."""
+    monkeypatch.setattr(os, "fsync", no_flushing)
+    rescue.keep_identity(tmp_path, OURS)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_emptied_journal_remembers_the_nas_and_says_so(tmp_path):
