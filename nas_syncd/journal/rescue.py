@@ -48,7 +48,8 @@ def set_aside(path: Path, now: dt.datetime) -> Path:
     for part in ("-wal", "-shm", ""):
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{path}{part}", f"{aside}{part}")
-    _flush(path.parent)
+    with contextlib.suppress(OSError):  # what is undone by a power cut is met and done again
+        _flush(path.parent)
     return aside
 
 
@@ -80,7 +81,7 @@ def keep_identity(folder: Path, identity: Identity) -> None:
     if kept_identity(folder) == identity:
         return
     new = folder / f".{KEEPSAKE}.{os.getpid()}"
-    with contextlib.suppress(OSError):
+    try:
         with new.open("w") as file:
             json.dump(asdict(identity), file)
             file.flush()
@@ -88,6 +89,9 @@ def keep_identity(folder: Path, identity: Identity) -> None:
         new.chmod(0o600)
         new.rename(folder / KEEPSAKE)
         _flush(folder)
+    except OSError:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
 
 
 def kept_identity(folder: Path) -> Identity | None:
