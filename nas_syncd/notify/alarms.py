@@ -29,6 +29,8 @@ SPACING = dt.timedelta(minutes=10)
 STANDING = dt.timedelta(hours=1)
 """A document that was the oldest to wait for so long makes no progress. A shorter time is a queue
 that moves, however old the papers in it are."""
+UNSEEN = dt.timedelta(minutes=10)
+"""Between two looks so far apart the clock was set, or the computer slept: nobody looked."""
 MOST_PROBLEMS = 1000
 MOST_NAMED = 5
 
@@ -113,6 +115,10 @@ class Spell:
     told_at: tuple[dt.datetime, ...] = ()
     """The alarms of the last day."""
 
+    def unseen(self) -> Spell:
+        """Return how it stands when nobody has looked for a while: its patience begins anew."""
+        return replace(self, wrong_since=self.told_since, well_since=None)
+
     def step(
         self, wrong: bool, now: dt.datetime, patience: dt.timedelta, calm: dt.timedelta = CALM
     ) -> tuple[Spell, bool]:
@@ -182,6 +188,7 @@ class Alarms:
         self.limits = limits
         self.spells = dict.fromkeys(Kind, Spell())
         self.problems = Problems()
+        self._looked_at: dt.datetime | None = None
         self._front: tuple[dt.datetime | None, dt.datetime] | None = None
         """The oldest document that waits, and since when it has been that."""
         if kept:
@@ -191,6 +198,9 @@ class Alarms:
         """Return what is to be told now, ends before beginnings."""
         news: list[News] = []
         calm = min(CALM, self.limits.away)
+        if self._looked_at is not None and facts.now - self._looked_at > UNSEEN:
+            self.spells = {kind: spell.unseen() for kind, spell in self.spells.items()}
+        self._looked_at = facts.now
         for kind, wrong, patience in self._judged(facts):
             if wrong is None:
                 continue
