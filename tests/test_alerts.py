@@ -16,6 +16,7 @@ from nas_syncd.errors import DatabaseUnavailableError
 from nas_syncd.journal.store import FILE_NAME
 from nas_syncd.models import Document, Reason, State
 from nas_syncd.notify import News, address_key
+from nas_syncd.notify.outbox import OLDEST
 from nas_syncd.settings import Settings
 from nas_syncd.site import Site
 from tests.helpers import NOW, World
@@ -223,4 +224,18 @@ def test_a_damaged_memory_is_begun_anew_and_silences_nobody(world: World, wrong:
     letter = alerts._outbox.next_for(key)
     assert letter is not None
     assert letter.number == 1
+    alerts.close()
+
+
+def test_what_is_too_old_to_be_of_use_is_not_sent_after_a_restart(world: World):
+    """The addresses were taken out of the settings for a while, or the daemon did not run."""
+    site = world.site()
+    give_up(world, site)
+    former = recalled(world, site)
+    assert len(look_for(former, world, 30)) == 1
+    former.close()
+    world.clock.pass_by(OLDEST.total_seconds())
+
+    alerts = recalled(world, site)
+    assert letters_of(alerts) == []
     alerts.close()
