@@ -152,6 +152,7 @@ class Alerts:
             except (ValueError, TypeError, LookupError, AttributeError) as error:  # another version
                 _log.warning("notify.forgotten", detail=f"{type(error).__name__}: {error}")
                 self._remember({})
+            self._put([])  # what is too old by now goes before anything is sent
             environment = senders_environment()
             urls = [url.get_secret_value() for url in self._settings.notify_urls]
             self._channels = [Channel(url, self._outbox, self._tried, environment) for url in urls]
@@ -171,14 +172,15 @@ class Alerts:
         facts = self._lookout.look(self._alarms.problems.told)
         with self._saving:  # what was told is written down with its message, never without it
             news = self._alarms.look(facts)
-            lost = 0
             if news and self._channels:
-                letters = [self._worded(one) for one in news]
-                lost = self._outbox.add(letters, self._site.now())
-        if lost:
-            _log.error("notify.dropped", count=lost)
+                self._put(news)
         self._save()
         self._ping()
+
+    def _put(self, news: Sequence[News]) -> None:
+        lost = self._outbox.add([self._worded(one) for one in news], self._site.now())
+        if lost:
+            _log.error("notify.dropped", count=lost)
 
     def _ping(self) -> None:
         now = time.monotonic()
