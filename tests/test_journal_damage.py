@@ -13,7 +13,7 @@ import pytest
 
 from nas_syncd.errors import JournalError
 from nas_syncd.inherited import Inherited, Verdict
-from nas_syncd.journal import Journal, rescue, store
+from nas_syncd.journal import Journal, rescue, schema, store
 from nas_syncd.journal.store import FILE_NAME
 from nas_syncd.models import Entry, Identity, State
 from tests.helpers import NOW, SCOPE, World, a_document, a_receipt
@@ -135,7 +135,7 @@ def test_two_threads_that_meet_the_same_damage_set_it_aside_once(tmp_path, monke
     """One of them begins a new journal while the other one still makes entries of old rows."""
     fill(tmp_path)
     senseless_rows(tmp_path / FILE_NAME)
-    real = store.entry_from
+    real = schema.entry_from
     with contextlib.closing(Journal(tmp_path)) as journal:
 
         def other() -> None:

@@ -505,4 +505,4 @@ def test_no_part_of_the_pings_address_stands_in_what_is_told():
 def test_an_address_holds_no_controls(name):
     """What is told of them shows them escaped, so that they are not found, and hidden, in it."""
     with pytest.raises(ValidationError):
-        Settings(**{name: "https://example.org/s3c\x01ret-uuid"})
+        Settings.model_validate({name: "https://example.org/s3c\x01ret-uuid"})
