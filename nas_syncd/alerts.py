@@ -93,8 +93,9 @@ class Alerts:
         """
         addresses = [address_key(url.get_secret_value()) for url in self._settings.notify_urls]
         outbox = kept.get("outbox", {})
-        told = kept.get("alarms") if outbox.get("sent") else None  # else nobody was there to tell
-        self._alarms = Alarms(self._limits, told)
+        self._alarms = Alarms(self._limits, kept.get("alarms"))
+        if not outbox.get("sent"):  # nobody was there to be told
+            self._alarms = Alarms(self._limits)
         self._outbox = Outbox(addresses, outbox, self._save)
 
     def start(self) -> None:
