@@ -79,7 +79,6 @@ class Alerts:
         self._urgent = True
         self._ping_due = 0.0
         self._saving = threading.Lock()
-        self._kept: dict[str, Any] = {}
         self._channels: list[Channel] = []
         address = settings.ping_url.get_secret_value()
         agent = f"nas-syncd/{__version__}"
@@ -93,9 +92,11 @@ class Alerts:
             ValueError, TypeError, LookupError, AttributeError: *kept* is not what we keep.
         """
         addresses = [address_key(url.get_secret_value()) for url in self._settings.notify_urls]
+        outbox = kept.get("outbox", {})
         self._alarms = Alarms(self._limits, kept.get("alarms"))
-        self._outbox = Outbox(addresses, kept.get("outbox"), self._save)
-        self._kept = kept
+        if not outbox.get("sent"):  # nobody was there to be told
+            self._alarms = Alarms(self._limits)
+        self._outbox = Outbox(addresses, outbox, self._save)
 
     def start(self) -> None:
         if self._settings.notify_urls and importlib.util.find_spec("apprise") is None:
@@ -152,6 +153,7 @@ class Alerts:
             except (ValueError, TypeError, LookupError, AttributeError) as error:  # another version
                 _log.warning("notify.forgotten", detail=f"{type(error).__name__}: {error}")
                 self._remember({})
+            self._put([])  # what is too old by now goes before anything is sent
             environment = senders_environment()
             urls = [url.get_secret_value() for url in self._settings.notify_urls]
             self._channels = [Channel(url, self._outbox, self._tried, environment) for url in urls]
@@ -168,13 +170,18 @@ class Alerts:
             return self._closed
 
     def _look(self) -> None:
-        news = self._alarms.look(self._lookout.look())
-        if news and self._channels:
-            lost = self._outbox.add([self._worded(one) for one in news], self._site.now())
-            if lost:
-                _log.error("notify.dropped", count=lost)
+        facts = self._lookout.look(self._alarms.problems.told)
+        with self._saving:  # what was told is written down with its message, never without it
+            news = self._alarms.look(facts)
+            if news and self._channels:
+                self._put(news)
         self._save()
         self._ping()
+
+    def _put(self, news: Sequence[News]) -> None:
+        lost = self._outbox.add([self._worded(one) for one in news], self._site.now())
+        if lost:
+            _log.error("notify.dropped", count=lost)
 
     def _ping(self) -> None:
         now = time.monotonic()
@@ -213,15 +220,17 @@ class Alerts:
             self._ping_due = time.monotonic() + PING_EVERY_SECONDS / 5
 
     def _save(self) -> None:
-        """Keep what must survive a restart, when it has changed; who was closed has a successor."""
+        """Keep what must survive a restart, unless it is kept; who was closed has a successor.
+
+        What is kept is read: a journal that was begun anew holds none of it.
+        """
         with self._saving:
             if self._closed:
                 return
             fresh = {"alarms": self._alarms.as_json(), "outbox": self._outbox.as_json()}
-            if fresh == self._kept:
-                return
+            journal = self._site.journal
             try:
-                self._site.journal.put(MEMORY, fresh, durable=True)
-                self._kept = fresh
+                if journal.get(MEMORY) != fresh:
+                    journal.put(MEMORY, fresh, durable=True)
             except JournalError as error:
                 _log.debug("notify.interrupted", detail=error.detail)

@@ -438,8 +438,9 @@ class Daemon:
         self._synced += fate.kind is FateKind.SYNCED
         if self._front is not None:
             self._front.desk.told(fate)
-        if self._alerts is not None:
-            self._alerts.happened(urgent=fate.kind is FateKind.REFUSED)
+        alerts = self._alerts  # a reload may take it away at any moment
+        if alerts is not None:
+            alerts.happened(urgent=fate.kind is FateKind.REFUSED)
 
     def _show(self) -> None:
         """Tell how things stand to who watches, and write it down, when it has changed."""

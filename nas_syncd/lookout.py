@@ -7,10 +7,13 @@ happened, but never for more than a hundredth of the time.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from nas_syncd.documents import DocumentsTable
+from nas_syncd.errors import ConfigurationError, DatabaseUnavailableError
+from nas_syncd.logs import get_logger
 from nas_syncd.messages import explain, text
 from nas_syncd.models import Entry, MountState, State
 from nas_syncd.notify import Facts, Kind, Waiting
@@ -27,7 +30,10 @@ CHECKED_WITHIN = dt.timedelta(minutes=65)
 PAGE = 500
 MOST_PAGES = 20
 
+_ON_ITS_WAY = frozenset({State.WAITING, State.COPYING, State.FAILED})
 _UNKNOWN = (MountState.UNKNOWN, MountState.UNCONFIGURED)
+
+_log = get_logger("nas_syncd.lookout")
 
 
 class Lookout:
@@ -66,17 +72,22 @@ class Lookout:
         """Something has changed: count it at one of the next looks."""
         self._stirred = True
 
-    def look(self) -> Facts:
+    def look(self, told: Collection[str] = ()) -> Facts:
         """
+        Args:
+            told: The documents given up that somebody was told about.
+
         Raises:
-            DatabaseUnavailableError, JournalError: They cannot be asked now.
+            JournalError: It cannot be asked now.
         """
         site, now = self._site, self._site.now()
-        view, away = site.guard.view, self._database_away()
+        view = site.guard.view
+        away: bool | None = self._database_away()
         if away:
             self._waiting, self._counted_safe = None, False
-        elif self._is_due():
-            self._count(now)
+        elif self._is_due() and not self._count(now):
+            away = None
+        problems = self._problems()
         unknown = view.state in _UNKNOWN
         full = view.state is MountState.FULL
         return Facts(
@@ -85,7 +96,8 @@ class Lookout:
             full=None if unknown else full,
             database_away=away,
             waiting=self._waiting,
-            problems=self._problems(),
+            problems=problems,
+            retried=self._retried([id_ for id_ in told if id_ not in problems]),
             about=self._about(),
         )
 
@@ -119,9 +131,33 @@ class Lookout:
             self._count_due = min(self._count_due, self._soon)
         return time.monotonic() >= self._count_due
 
-    def _count(self, now: dt.datetime) -> None:
-        """Count the table: one full pass over all that there is."""
+    def _count(self, now: dt.datetime) -> bool:
+        """Count the table: one full pass over all that there is. Return whether it could be.
+
+        Where it cannot, all else is looked at as ever: the daemon's loop tells of a database that
+        is away, and a table may be too large to be counted in time while it answers all else.
+        """
         began = time.monotonic()
+        try:
+            self._count_it(now)
+        except (DatabaseUnavailableError, ConfigurationError) as error:
+            _log.debug("notify.interrupted", detail=error.detail)
+            self._waiting, self._counted_safe = None, False
+            counted, patience, longest = False, COUNT_SOON_SECONDS, COUNT_SECONDS
+        else:
+            counted, longest = True, math.inf
+            patience = min(COUNT_SECONDS, self._waiting_limit.total_seconds())
+        ended = time.monotonic()
+        cost = min((ended - began) / COUNT_SHARE, longest)
+        self._count_due = ended + max(patience, cost)
+        self._soon = ended + max(COUNT_SOON_SECONDS, cost)
+        return counted
+
+    def _count_it(self, now: dt.datetime) -> None:
+        """
+        Raises:
+            DatabaseUnavailableError, ConfigurationError: The table cannot be counted.
+        """
         counts = self._table.counts()
         tally = self._site.journal.tally(self._table.scope, self._site.nas)
         pending, oldest = max(0, counts.total - counts.synced), counts.oldest_pending
@@ -134,11 +170,6 @@ class Lookout:
         if overdue and tally.problems:  # those were told as such
             pending, oldest = self._oldest_but_problems(pending, oldest)
         self._waiting = Waiting(pending, oldest)
-        ended = time.monotonic()
-        cost = (ended - began) / COUNT_SHARE
-        patience = min(COUNT_SECONDS, self._waiting_limit.total_seconds())
-        self._count_due = ended + max(patience, cost)
-        self._soon = ended + max(COUNT_SOON_SECONDS, cost)
 
     def _oldest_but_problems(
         self, pending: int, oldest: dt.datetime | None
@@ -180,6 +211,11 @@ class Lookout:
                 break
             after = page[-1].id
         return {entry.id: self._problem(entry) for entry in found}
+
+    def _retried(self, ids: Collection[str]) -> frozenset[str]:
+        """Return which of *ids* are on their way once more: not solved before they are safe."""
+        found = self._site.journal.entries(self._table.scope, ids)
+        return frozenset(id_ for id_, entry in found.items() if entry.state in _ON_ITS_WAY)
 
     def _problem(self, entry: Entry) -> str:
         code = entry.reason.code if entry.reason else "unknown"

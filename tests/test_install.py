@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from nas_syncd.install import prepare
 from nas_syncd.install.account import account_by_number, account_of
 from nas_syncd.install.errors import UnknownUserError
 from nas_syncd.install.interpreter import lasting
@@ -26,6 +27,7 @@ from nas_syncd.install.job import (
     user_unit,
 )
 from nas_syncd.install.templates import AGENT, SYSTEM_UNIT, USER_UNIT, blanks, template
+from nas_syncd.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
 JOB = Job("/opt/nas-syncd/bin/python", "/etc/nas-syncd/config.env", "finance", "family")
@@ -302,3 +304,11 @@ def test_a_wheel_carries_the_templates_and_finds_them(tmp_path: Path):
         timeout=60,
     )
     assert ran.stdout.startswith(str(tmp_path / "site"))
+
+
+def test_the_pings_address_makes_a_settings_file_one_that_holds_secrets(tmp_path: Path):
+    file = tmp_path / "config.env"
+    file.write_text("NAS_SYNCD_PING_URL=https://ping.example.org/s3cret\n")
+    assert prepare._holds_secrets(file, load_settings(file, environ={}))
+    file.write_text("NAS_SYNCD_LANGUAGE=en\n")
+    assert not prepare._holds_secrets(file, load_settings(file, environ={}))

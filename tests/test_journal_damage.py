@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
 from nas_syncd.errors import JournalError
 from nas_syncd.inherited import Inherited, Verdict
-from nas_syncd.journal import Journal, store
+from nas_syncd.journal import Journal, rescue, schema, store
 from nas_syncd.journal.store import FILE_NAME
-from nas_syncd.models import Identity, State
-from tests.helpers import SCOPE, World, a_document, a_receipt
+from nas_syncd.models import Entry, Identity, State
+from tests.helpers import NOW, SCOPE, World, a_document, a_receipt
 from tests.oracle import examine
 
 OURS = Identity("nas-1", "cifs", "//nas/x")
@@ -55,7 +58,12 @@ def senseless_rows(path: Path) -> None:
         db.execute("UPDATE document SET since = x'80', state = 'nobody wrote this'")
 
 
-DAMAGES = [no_header, another_file, zeroed_pages, truncated, senseless_rows]
+def no_text(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE document SET file_path = CAST(x'2fff' AS TEXT)")
+
+
+DAMAGES = [no_header, another_file, zeroed_pages, truncated, senseless_rows, no_text]
 one_damage = pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 
 
@@ -123,6 +131,58 @@ def test_two_processes_that_meet_the_same_damage_set_it_aside_once(tmp_path):
         assert len(set_aside(tmp_path)) == 1
 
 
+def test_two_threads_that_meet_the_same_damage_set_it_aside_once(tmp_path, monkeypatch):
+    """One of them begins a new journal while the other one still makes entries of old rows."""
+    fill(tmp_path)
+    senseless_rows(tmp_path / FILE_NAME)
+    real = schema.entry_from
+    with contextlib.closing(Journal(tmp_path)) as journal:
+
+        def other() -> None:
+            with contextlib.suppress(JournalError):
+                journal.entry(SCOPE, "1")
+            journal.put("word", "here")
+
+        thread = threading.Thread(target=other)
+
+        def slowly(row: sqlite3.Row) -> Entry:
+            if threading.current_thread() is not thread and not thread.ident:
+                thread.start()
+                thread.join(0.5)
+            return real(row)
+
+        monkeypatch.setattr(store, "entry_from", slowly)
+        with pytest.raises(JournalError):
+            journal.entry(SCOPE, "0")
+        thread.join(20)
+        assert journal.get("word") == "here"
+    assert len(set_aside(tmp_path)) == 1
+
+
+def test_a_new_journal_that_is_taken_away_while_it_is_made_hangs_nobody(tmp_path, monkeypatch):
+    fill(tmp_path)
+    no_header(tmp_path / FILE_NAME)
+    real, goes = Journal._migrate, iter((True, False))
+
+    def taken_away(journal: Journal) -> int:
+        if next(goes, False):
+            (tmp_path / FILE_NAME).unlink()
+        return real(journal)
+
+    def open_it() -> None:
+        with contextlib.suppress(JournalError):  # it may not succeed, but it ends
+            Journal(tmp_path).close()
+
+    monkeypatch.setattr(Journal, "_migrate", taken_away)
+    opening = threading.Thread(target=open_it, daemon=True)
+    opening.start()
+    opening.join(10)
+    assert not opening.is_alive()
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        journal.put("word", "here")
+        assert (journal.get("word"), journal.identity()) == ("here", OURS)
+
+
 def test_a_journal_that_another_process_set_aside_is_not_written_to(tmp_path):
     fill(tmp_path)
     with contextlib.closing(Journal(tmp_path)) as one:
@@ -134,6 +194,48 @@ def test_a_journal_that_another_process_set_aside_is_not_written_to(tmp_path):
     with contextlib.closing(Journal(tmp_path)) as again:
         assert again.get("word") == "here"
     assert len(set_aside(tmp_path)) == 1
+
+
+def test_a_journal_that_is_set_aside_while_another_process_opens_it_is_not_written_to(
+    tmp_path, monkeypatch
+):
+    fill(tmp_path)
+    real, goes = Journal._connect, iter((True, False))
+
+    def set_aside_meanwhile(journal: Journal, path: Path) -> sqlite3.Connection:
+        db = real(journal, path)
+        if next(goes, False):
+            rescue.set_aside(path, NOW)
+            Journal(tmp_path).close()
+        return db
+
+    monkeypatch.setattr(Journal, "_connect", set_aside_meanwhile)
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        journal.put("word", "here")
+    with contextlib.closing(Journal(tmp_path)) as again:
+        assert again.get("word") == "here"
+
+
+def no_flushing(_fd: int) -> None:
+    raise OSError(errno.EIO, "no flushing")
+
+
+def test_a_folder_that_cannot_be_flushed_keeps_no_one_from_saying_what_was_set_aside(
+    tmp_path, monkeypatch
+):
+    fill(tmp_path)
+    no_header(tmp_path / FILE_NAME)
+    monkeypatch.setattr(os, "fsync", no_flushing)
+    told: list[Path | None] = []
+    Journal(tmp_path, on_rebuilt=lambda _detail, aside: told.append(aside)).close()
+    assert told == set_aside(tmp_path)
+
+
+def test_a_keepsake_that_cannot_be_written_leaves_nothing_behind(tmp_path, monkeypatch):
+    """A full disk: each command would leave another empty file."""
+    monkeypatch.setattr(os, "fsync", no_flushing)
+    rescue.keep_identity(tmp_path, OURS)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_emptied_journal_remembers_the_nas_and_says_so(tmp_path):

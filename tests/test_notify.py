@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import socket
 import threading
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from nas_syncd.notify import Alarms, Facts, Kind, Letter, Limits, Outbox, Sender, Waiting, ping
 from nas_syncd.notify.alarms import AGAIN, CALM, MOST_PROBLEMS, SPACING
 from nas_syncd.notify.outbox import MOST_LETTERS, OLDEST
 from nas_syncd.notify.send import NOT_INSTALLED, NOT_UNDERSTOOD, harmless
+from nas_syncd.settings import Settings
 from tests.helpers import NOW, Clock
 from tests.receiver import Receiver
 
@@ -157,6 +160,22 @@ def test_a_clock_that_is_set_back_loses_no_alarm():
     assert watch(CALM * 2, away=False) == ["back"]
 
 
+@pytest.mark.parametrize("hours", [2, 24 * 365 * 20])
+def test_a_clock_that_is_set_on_or_a_sleep_makes_no_trouble_longer(hours):
+    """A computer without a clock of its own gets the time after its start; a laptop sleeps."""
+    watch = Watch()
+    watch(AWAY / 3, away=True)
+    watch.clock.time += dt.timedelta(hours=hours)
+    woken = watch.clock.time
+    assert watch(AWAY / 3) == []
+    assert watch(AWAY) == ["away"]
+    assert watch.params[0]["since"] == woken
+    watch(CALM / 4, away=False)
+    watch.clock.time += dt.timedelta(hours=hours)
+    assert watch() == []
+    assert watch(CALM * 2) == ["back"]
+
+
 # -- documents that wait ----------------------------------------------------------------------
 
 
@@ -179,6 +198,32 @@ def test_where_no_row_has_a_time_waiting_begins_when_it_was_seen():
     watch = Watch()
     assert watch(WAITING - dt.timedelta(minutes=30), waiting=Waiting(2)) == []
     assert watch(dt.timedelta(hours=1)) == ["waiting"]
+
+
+def test_a_document_that_still_waits_is_not_called_off_by_a_restart():
+    watch = Watch()
+    waiting = Waiting(3, oldest=NOW)
+    assert watch(WAITING + dt.timedelta(hours=1), waiting=waiting) == ["waiting"]
+    watch.restart()
+    assert watch(dt.timedelta(days=2)) == []
+    assert watch(CALM * 2, waiting=Waiting(0)) == ["caught_up"]
+
+
+def test_waiting_without_a_time_is_not_called_off_by_a_restart():
+    watch = Watch()
+    assert watch(WAITING + dt.timedelta(hours=1), waiting=Waiting(2)) == ["waiting"]
+    watch.restart()
+    assert watch(dt.timedelta(days=2)) == []
+    assert watch(CALM * 2, waiting=Waiting(0)) == ["caught_up"]
+
+
+def test_the_end_of_waiting_is_told_when_the_last_late_document_is_safe_and_not_the_first():
+    watch = Watch()
+    watch(WAITING + dt.timedelta(hours=1), waiting=Waiting(3, oldest=NOW))
+    late = NOW + dt.timedelta(minutes=10)
+    assert watch(CALM * 10, waiting=Waiting(2, oldest=late)) == []
+    fresh = watch.clock.time
+    assert watch(CALM * 2, waiting=Waiting(1, oldest=fresh)) == ["caught_up"]
 
 
 # -- documents that were given up -------------------------------------------------------------
@@ -270,12 +315,23 @@ def test_what_everybody_has_is_kept_no_longer_and_a_new_address_begins_with_the_
     outbox.done("a", letter)
     assert outbox.as_json()["letters"] == []
 
-    outbox.add(letters(1), NOW)
     other = Outbox(["a", "new"], outbox.as_json())
     other.add([("fresh", "body", "success")], NOW)
     fresh = other.next_for("new")
     assert fresh is not None
     assert fresh.title == "fresh"
+
+
+def test_what_nobody_has_yet_goes_to_the_address_that_is_set_instead():
+    """A wrong token: nothing arrives, it is put right, and what is told since then is not lost."""
+    wrong = Outbox(["wrong"])
+    wrong.add([("alarm", "body", "failure")], NOW)
+
+    mended = Outbox(["mended"], wrong.as_json())
+    mended.add([("later", "body", "success")], NOW)
+    alarm = mended.next_for("mended")
+    assert alarm is not None
+    assert alarm.title == "alarm"
 
 
 def test_what_cannot_be_sent_does_not_pile_up_for_ever():
@@ -353,6 +409,21 @@ def test_closing_kills_the_child_at_once():
     assert sender.send("json://127.0.0.1:1/", LETTER) == "closed"
 
 
+def test_what_a_service_prints_is_not_taken_for_a_failure(tmp_path, monkeypatch):
+    """It would be sent again and again."""
+    (tmp_path / "apprise.py").write_text(
+        "import os\n"
+        "class Target:\n"
+        "    def notify(self, **message):\n"
+        "        print('connected'), os.write(1, b'sent')\n"
+        "        return True\n"
+        "class Apprise:\n"
+        "    instantiate = staticmethod(lambda url, suppress_exceptions: Target())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert Sender({}).send("talk://somewhere", LETTER) is None
+
+
 def test_an_address_is_judged_without_sending_anything():
     pytest.importorskip("apprise")
     with Receiver() as receiver:
@@ -411,3 +482,27 @@ def test_a_ping_is_answered_refused_or_not_to_be_reached():
     refused = ping("http://127.0.0.1:1/", "nas-syncd/test")
     assert refused is not None
     assert "Connection refused" in refused
+
+
+def test_no_part_of_the_pings_address_stands_in_what_is_told():
+    """It reaches the log; whoever knows the address can say that all is well."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def echo() -> None:
+            with server.accept()[0] as caller:
+                caller.sendall(caller.recv(1000).split()[1] + b" is no web page\r\n")
+
+        echoing = threading.Thread(target=echo)
+        echoing.start()
+        told = ping(f"http://127.0.0.1:{server.getsockname()[1]}/s3cret-uuid", "nas-syncd/test")
+        echoing.join(10)
+    assert told is not None
+    assert "BadStatusLine" in told
+    assert "s3cret" not in told
+
+
+@pytest.mark.parametrize("name", ["notify_urls", "ping_url"])
+def test_an_address_holds_no_controls(name):
+    """What is told of them shows them escaped, so that they are not found, and hidden, in it."""
+    with pytest.raises(ValidationError):
+        Settings.model_validate({name: "https://example.org/s3c\x01ret-uuid"})

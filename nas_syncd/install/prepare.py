@@ -27,7 +27,7 @@ from nas_syncd.install.steps import KeepPrivate, Step
 from nas_syncd.settings import Settings, credential_files, load_settings, require_for_run
 from nas_syncd.settings import settings_files as usual_settings_files
 
-SECRETS = ("database_url", "api_token", "notify_urls")
+SECRETS = ("database_url", "api_token", "notify_urls", "ping_url")
 SYSTEM_SETTINGS = Path("/etc/nas-syncd/config.env")
 SYSTEM_STATE = Path("/var/lib/nas-syncd")
 SYSTEM_LOGS = Path("/var/log/nas-syncd")

@@ -5,8 +5,8 @@ flagged is *inherited* from then on, and what is not flagged is looked for on th
 before it is copied. One thing must outlive it, which NAS is ours, or a new journal would take
 the next best one for it: that is kept in a file of its own beside it.
 
-Only what SQLite itself calls damage counts. A full disk, a lock, a failing read are troubles that
-pass.
+Only what SQLite itself calls damage counts, and what nobody can have written. A full disk, a lock,
+a failing read are troubles that pass.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from pathlib import Path
 from nas_syncd.models import Identity
 
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+NO_TEXT = "Could not decode to UTF-8"
+"""So begins what Python's module says of a text in the file that is none; it has no code for it."""
 KEEPSAKE = "nas.json"
 LOCK = "rebuild.lock"
 
@@ -32,7 +34,9 @@ def is_damage(error: BaseException) -> bool:
     """Whether *error*, or what caused it, says that the file itself is no good any more."""
     cause = error if isinstance(error, sqlite3.Error) else error.__cause__
     code = getattr(cause, "sqlite_errorcode", None)  # none where Python's own module objects
-    return code is not None and code & 0xFF in DAMAGE
+    if code is None:
+        return isinstance(cause, sqlite3.Error) and str(cause).startswith(NO_TEXT)
+    return code & 0xFF in DAMAGE
 
 
 def set_aside(path: Path, now: dt.datetime) -> Path:
@@ -44,7 +48,8 @@ def set_aside(path: Path, now: dt.datetime) -> Path:
     for part in ("-wal", "-shm", ""):
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{path}{part}", f"{aside}{part}")
-    _flush(path.parent)
+    with contextlib.suppress(OSError):  # what is undone by a power cut is met and done again
+        _flush(path.parent)
     return aside
 
 
@@ -76,7 +81,7 @@ def keep_identity(folder: Path, identity: Identity) -> None:
     if kept_identity(folder) == identity:
         return
     new = folder / f".{KEEPSAKE}.{os.getpid()}"
-    with contextlib.suppress(OSError):
+    try:
         with new.open("w") as file:
             json.dump(asdict(identity), file)
             file.flush()
@@ -84,6 +89,9 @@ def keep_identity(folder: Path, identity: Identity) -> None:
         new.chmod(0o600)
         new.rename(folder / KEEPSAKE)
         _flush(folder)
+    except OSError:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
 
 
 def kept_identity(folder: Path) -> Identity | None:

@@ -118,6 +118,7 @@ class Journal:
         """The inode of the damaged file, until it is set aside."""
         self._aside: Path | None = None
         """Where it was set aside, until the new one is there."""
+        self._opening = False
         self._closed = False
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -155,16 +156,20 @@ class Journal:
             self._on_rebuilt(detail, aside)
 
     def _open(self) -> None:
-        self._inode = _inode(self._path)
+        before = self._inode = _inode(self._path)
         self._db = self._connect(self._path)
+        self._opening = True
         try:
-            self._inode = _inode(self._path)
+            if before is None:  # else it stays: the file may have been set aside meanwhile
+                self._inode = _inode(self._path)
             fresh = self._migrate() == 0
             self.installation = self._installation()
             self._keep_identity(fresh)
         except BaseException:
             self._db.close()
             raise
+        finally:
+            self._opening = False
 
     def _keep_identity(self, fresh: bool) -> None:
         """What is ours outlives the journal: a new one remembers it from the first moment."""
@@ -238,6 +243,14 @@ class Journal:
             except (sqlite3.Error, UnicodeError, OverflowError, OSError) as error:
                 raise self._error(error) from error
 
+    def _read(
+        self, make: Callable[[sqlite3.Row], T], sql: str, values: Sequence[object] = ()
+    ) -> list[T]:
+        """Return what *make* makes of each row. The lock is held to the end, so that what turns
+        out to be damage is that of the file that was read, and not of one begun since."""
+        with self._lock:
+            return [self._made(make, row) for row in self._rows(sql, values)]
+
     def _made(self, make: Callable[[Any], T], value: Any) -> T:
         """Return what *make* makes of what was read; what nobody can have written is damage."""
         try:
@@ -263,8 +276,9 @@ class Journal:
 
     def _mend(self) -> None:
         """Whoever met the damage was told; the next one finds a new journal. So does who has a
-        file open that another process has set aside."""
-        if not self._closed and (self._damage or self._is_replaced()):
+        file open that another process has set aside. Not while it is being opened, which is a part
+        of the mending."""
+        if not (self._closed or self._opening) and (self._damage or self._is_replaced()):
             self._db.close()
             self._rebuild()
 
@@ -280,8 +294,8 @@ class Journal:
 
     def get(self, key: str) -> Any:
         """Return what :meth:`put` kept under *key*, or None."""
-        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
-        return self._made(json.loads, rows[0]["value"]) if rows else None
+        found = self._read(_value, "SELECT value FROM meta WHERE key = ?", (key,))
+        return found[0] if found else None
 
     def put(self, key: str, value: object, *, durable: bool = False) -> None:
         with self._transaction(durable=durable) as db:
@@ -299,8 +313,9 @@ class Journal:
 
     def identity(self) -> Identity | None:
         """Return the NAS that this installation belongs to, None before the first one."""
-        known = self.get("identity")
-        return self._made(lambda values: Identity(**values), known) if known else None
+        with self._lock:
+            known = self.get("identity")
+            return self._made(lambda values: Identity(**values), known) if known else None
 
     def remember_identity(self, identity: Identity) -> None:
         keep_identity(self.folder, identity)
@@ -310,11 +325,12 @@ class Journal:
         found: dict[str, Entry] = {}
         for chunk in _chunks([id_ for id_ in ids if storable(id_) == id_]):
             marks = ",".join("?" * len(chunk))
-            for row in self._rows(
+            for entry in self._read(
+                entry_from,
                 f"SELECT {COLUMNS} FROM document WHERE db = ? AND tbl = ? AND id IN ({marks})",
                 (scope.database, scope.table, *chunk),
             ):
-                found[row["id"]] = self._made(entry_from, row)
+                found[entry.id] = entry
         return found
 
     def entry(self, scope: Scope, document_id: str) -> Entry | None:
@@ -334,11 +350,11 @@ class Journal:
             f"SELECT {COLUMNS} FROM document INDEXED BY document_page"
             " WHERE db = ? AND tbl = ? AND state = ? AND id > ?"
         )
-        rows = self._rows(
+        return self._read(
+            entry_from,
             f"{' UNION ALL '.join([one] * len(wanted))} ORDER BY id LIMIT ?",
             (*(v for state in wanted for v in (scope.database, scope.table, state, after)), limit),
         )
-        return [self._made(entry_from, row) for row in rows]
 
     def count_in_states(self, scope: Scope, states: Collection[State]) -> int:
         """Return how many entries stand in one of *states*. Costs nothing to speak of."""
@@ -399,12 +415,12 @@ class Journal:
 
     def young(self, nas: str, received_before: dt.datetime, limit: int) -> list[Entry]:
         """Return receipts that still want their second look, oldest first."""
-        rows = self._rows(
+        return self._read(
+            entry_from,
             f"SELECT {COLUMNS} FROM document WHERE young AND nas = ? AND received_at < ?"
             " ORDER BY received_at LIMIT ?",
             (nas, time_text(received_before), limit),
         )
-        return [self._made(entry_from, row) for row in rows]
 
     def temp_of(self, scope: Scope, document_id: str) -> str | None:
         """Return the temp file that the receipt's bytes were written to, while it is young."""
@@ -416,12 +432,12 @@ class Journal:
 
     def by_temp(self, temp: str) -> tuple[Entry, bool] | None:
         """Return whose temp file this is, and whether there is a receipt for it."""
-        rows = self._rows(
-            f"SELECT {COLUMNS}, temp FROM document WHERE temp = ? OR intent_temp = ?", (temp, temp)
+        found = self._read(
+            lambda row: (entry_from(row), row["temp"] == temp and row["digest"] is not None),
+            f"SELECT {COLUMNS}, temp FROM document WHERE temp = ? OR intent_temp = ?",
+            (temp, temp),
         )
-        for row in rows:
-            return self._made(entry_from, row), row["temp"] == temp and row["digest"] is not None
-        return None
+        return found[0] if found else None
 
     def history(self, scope: Scope, document_id: str, limit: int = 50) -> list[dict[str, Any]]:
         rows = self._rows(
@@ -714,6 +730,10 @@ class Journal:
                 json.dumps(detail, default=str) if detail else None,
             ),
         )
+
+
+def _value(row: sqlite3.Row) -> Any:
+    return json.loads(row["value"])
 
 
 def _inode(path: Path) -> int | None:

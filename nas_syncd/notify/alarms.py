@@ -10,10 +10,12 @@ repeats an alarm nor forgets to call it off.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+
+from nas_syncd.notify.outbox import moment_of
 
 CALM = dt.timedelta(seconds=20)
 """A trouble must have been over for so long; or for as long as the NAS may be away, if less."""
@@ -27,6 +29,8 @@ SPACING = dt.timedelta(minutes=10)
 STANDING = dt.timedelta(hours=1)
 """A document that was the oldest to wait for so long makes no progress. A shorter time is a queue
 that moves, however old the papers in it are."""
+UNSEEN = dt.timedelta(minutes=10)
+"""Between two looks so far apart the clock was set, or the computer slept: nobody looked."""
 MOST_PROBLEMS = 1000
 MOST_NAMED = 5
 
@@ -86,6 +90,8 @@ class Facts:
     waiting: Waiting | None = None
     problems: Mapping[str, str] | None = None
     """Documents that were given up: id → what it is called."""
+    retried: Collection[str] = frozenset()
+    """Of those that were told: what is no longer given up, and not safe either."""
     about: Mapping[Kind, Mapping[str, object]] = field(default_factory=dict)
     """What fills the blanks of a kind's text."""
 
@@ -108,6 +114,10 @@ class Spell:
     """When the trouble began that was told, and not called off yet."""
     told_at: tuple[dt.datetime, ...] = ()
     """The alarms of the last day."""
+
+    def unseen(self) -> Spell:
+        """Return how it stands when nobody has looked for a while: its patience begins anew."""
+        return replace(self, wrong_since=self.told_since, well_since=None)
 
     def step(
         self, wrong: bool, now: dt.datetime, patience: dt.timedelta, calm: dt.timedelta = CALM
@@ -140,11 +150,13 @@ class Problems:
     news_since: dt.datetime | None = None
     told_at: dt.datetime | None = None
 
-    def step(self, now: dt.datetime, current: Mapping[str, str]) -> tuple[Problems, list[News]]:
+    def step(
+        self, now: dt.datetime, current: Mapping[str, str], retried: Collection[str] = ()
+    ) -> tuple[Problems, list[News]]:
         new = [id_ for id_ in current if id_ not in self.told]
         # A list that was cut short says nothing of who is not in it.
         cut = len(current) >= MOST_PROBLEMS
-        over = frozenset() if cut else self.told.difference(current)
+        over = frozenset() if cut else self.told.difference(current, retried)
         if not new and not over:
             return replace(self, news_since=None), []
         since = min(self.news_since or now, now)
@@ -169,10 +181,14 @@ class Alarms:
         Args:
             kept: What :meth:`as_json` gave before a restart. A trouble that was not told yet
                 begins anew: nobody looked meanwhile.
+
+        Raises:
+            ValueError, TypeError, LookupError, AttributeError: *kept* is not that.
         """
         self.limits = limits
         self.spells = dict.fromkeys(Kind, Spell())
         self.problems = Problems()
+        self._looked_at: dt.datetime | None = None
         self._front: tuple[dt.datetime | None, dt.datetime] | None = None
         """The oldest document that waits, and since when it has been that."""
         if kept:
@@ -182,6 +198,9 @@ class Alarms:
         """Return what is to be told now, ends before beginnings."""
         news: list[News] = []
         calm = min(CALM, self.limits.away)
+        if self._looked_at is not None and facts.now - self._looked_at > UNSEEN:
+            self.spells = {kind: spell.unseen() for kind, spell in self.spells.items()}
+        self._looked_at = facts.now
         for kind, wrong, patience in self._judged(facts):
             if wrong is None:
                 continue
@@ -191,7 +210,7 @@ class Alarms:
                 news.append(_told(kind, before, self.spells[kind], facts))
         news.sort(key=lambda one: one.severity is not Severity.SUCCESS)
         if facts.problems is not None:
-            self.problems, more = self.problems.step(facts.now, facts.problems)
+            self.problems, more = self.problems.step(facts.now, facts.problems, facts.retried)
             news += more
         return news
 
@@ -219,9 +238,12 @@ class Alarms:
         oldest, now = facts.waiting.oldest, facts.now
         if self._front is None or self._front[0] != oldest or self._front[1] > now:
             self._front = (oldest, now)
-        front_since = self._front[1]
-        limit = self.limits.waiting
-        return now - (oldest or front_since) >= limit and now - front_since >= min(limit, STANDING)
+        limit, stood = self.limits.waiting, now - self._front[1]
+        if self.spells[Kind.WAITING].told_since is not None:
+            # Over is it when none is too old; how long the front has stood decides its beginning.
+            return oldest is None or now - oldest >= limit
+        age = stood if oldest is None else now - oldest
+        return age >= limit and stood >= min(limit, STANDING)
 
     # -- kept -------------------------------------------------------------------------------
 
@@ -240,7 +262,7 @@ class Alarms:
         for kind, spell in kept.get("spells", {}).items():
             if kind in self.spells:
                 since = _time(spell["since"])
-                told = tuple(dt.datetime.fromisoformat(text) for text in spell["told"])
+                told = tuple(moment_of(text) for text in spell["told"])
                 self.spells[Kind(kind)] = Spell(since, None, since, told)
         told_ids = frozenset(kept.get("problems", ()))
         self.problems = Problems(told_ids, None, _time(kept.get("problems_at")))
@@ -270,4 +292,4 @@ def _text(moment: dt.datetime | None) -> str | None:
 
 
 def _time(text: str | None) -> dt.datetime | None:
-    return dt.datetime.fromisoformat(text) if text else None
+    return moment_of(text) if text else None

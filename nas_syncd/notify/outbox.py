@@ -29,6 +29,19 @@ class Letter:
     severity: str
 
 
+def moment_of(text: str) -> dt.datetime:
+    """Return the moment that *text* (ISO) names.
+
+    Raises:
+        ValueError, TypeError: It names none, or one without a time zone, which would be found out
+            only when it is compared.
+    """
+    moment = dt.datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"no time zone: {text}")
+    return moment
+
+
 def address_key(url: str) -> str:
     """Return what stands for an address where its secrets must not be."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
@@ -45,17 +58,22 @@ class Outbox:
     ) -> None:
         """
         Args:
-            addresses: The keys of all addresses; a new one begins with the next letter.
+            addresses: The keys of all addresses; a new one begins with the first letter that
+                nobody has yet: the former one may have been wrong.
             kept: What :meth:`as_json` gave before a restart.
             on_change: Called after an address has got a letter, without a lock held.
+
+        Raises:
+            ValueError, TypeError, LookupError, AttributeError: *kept* is not that.
         """
         kept = kept or {}
         self._on_change = on_change
         self._news = threading.Condition()
-        self._letters = [Letter(**letter) for letter in kept.get("letters", ())]
+        self._letters = [_recalled(letter) for letter in kept.get("letters", ())]
         self._last = int(kept.get("last", 0))
         before: Mapping[str, int] = kept.get("sent", {})
-        self._sent = {key: int(before.get(key, self._last)) for key in addresses}
+        first = max(before.values(), default=self._last)
+        self._sent = {key: int(before.get(key, first)) for key in addresses}
         self._closed = False
         self._tidy()
 
@@ -69,9 +87,9 @@ class Outbox:
                 self._last += 1
                 self._letters.append(Letter(self._last, now.isoformat(), title, body, severity))
             before = len(self._letters)
-            self._letters = [
-                one for one in self._letters if now - dt.datetime.fromisoformat(one.at) < OLDEST
-            ][-MOST_LETTERS:]
+            self._letters = [one for one in self._letters if now - moment_of(one.at) < OLDEST][
+                -MOST_LETTERS:
+            ]
             self._news.notify_all()
             return before - len(self._letters)
 
@@ -113,3 +131,9 @@ class Outbox:
     def _tidy(self) -> None:
         everybody = min(self._sent.values(), default=self._last)
         self._letters = [one for one in self._letters if one.number > everybody]
+
+
+def _recalled(kept: Mapping[str, Any]) -> Letter:
+    letter = Letter(**kept)
+    moment_of(letter.at)
+    return letter

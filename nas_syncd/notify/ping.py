@@ -8,11 +8,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+from nas_syncd.notify.send import harmless
+
 PING_SECONDS = 10.0
 
 
 def ping(url: str, agent: str, seconds: float = PING_SECONDS) -> str | None:
-    """Ask for *url* (http or https); return None when the answer was a good one, else why not.
+    """Ask for *url* (http or https); return None when the answer was a good one, else why not,
+    without a part of *url*.
 
     The deadline is each step's (the name's look-up has none): call it where nobody waits.
     """
@@ -24,9 +27,9 @@ def ping(url: str, agent: str, seconds: float = PING_SECONDS) -> str | None:
         with error:
             return f"HTTP {error.code}"
     except urllib.error.URLError as error:
-        return f"{type(error.reason).__name__}: {error.reason}"
+        return harmless(f"{type(error.reason).__name__}: {error.reason}", url)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return f"{type(error).__name__}: {error}"
+        return harmless(f"{type(error).__name__}: {error}", url)
     return None
 
 

@@ -182,7 +182,7 @@ def notify_urls(value: str) -> list[str]:
     found = [part for part in re.split(rf"[\s,]+(?={_SCHEME.pattern})", value.strip(", ")) if part]
     if not all(_SCHEME.match(url) and not re.search(r"\s", url) for url in found):
         raise NotAllowedError("allowed.notify")
-    return found
+    return [plain_text(url) for url in found]
 
 
 def check_web_address(value: str) -> None:
@@ -190,6 +190,7 @@ def check_web_address(value: str) -> None:
     Raises:
         NotAllowedError: It is neither empty nor an address of the web.
     """
+    plain_text(value)
     if value and not re.fullmatch(
         r"https?://[^\s/:?#@]+(:[0-9]+)?([/?]\S*)?", value, re.IGNORECASE
     ):
