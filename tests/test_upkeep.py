@@ -288,6 +288,18 @@ def test_temp_files_of_dead_runs_are_removed_and_of_living_ones_left(world):
     assert [f.exists() for f in (dead, test, mine, theirs)] == [False, False, True, True]
 
 
+def test_what_an_agent_that_was_killed_left_of_a_test_goes_although_its_run_lives(world, keeper):
+    other = world.site()
+    tags = ("test1x22", "marker1x22", "rename1x22-a")
+    killed = [put(world, temp_of(keeper.site, keeper.site.runs.mine, tag)) for tag in tags]
+    a_document = put(world, temp_of(keeper.site, keeper.site.runs.mine, "test1"))
+    theirs = put(world, temp_of(keeper.site, other.runs.mine, tags[0]))
+
+    keeper.turn()
+
+    assert [f.exists() for f in (*killed, a_document, theirs)] == [False] * 3 + [True] * 2
+
+
 def test_another_installations_temp_file_is_left_for_an_hour_by_its_clock_and_by_ours(world):
     """The NAS's clock may be wrong: that the file is old must be seen by both."""
     keeper = Keeper(world)
