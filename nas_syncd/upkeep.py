@@ -35,6 +35,8 @@ RECONCILE_SHARE = 0.001
 RECONCILE_PASS_SECONDS = 6 * 3600.0
 
 _TEMP = re.compile(r"^\.nas-syncd-([0-9a-f]{16})-.*\.part$")
+_TRIAL = re.compile(r"^\.nas-syncd-([0-9a-f]{16})-[a-z]+([0-9]+)x[0-9]+(-[ab])?\.part$")
+"""What an agent makes for itself, by its run and its process."""
 _log = get_logger("nas_syncd.upkeep")
 
 
@@ -134,8 +136,7 @@ class Upkeep:
             if found is not None and found[1] and found[0].receipt is not None:
                 self._restores.append((path, found[0]))
                 continue
-            run = _TEMP.match(path.rpartition("/")[2])
-            if run is not None and not self.site.runs.alive(run[1]):
+            if self._is_dead(path.rpartition("/")[2], answer["agent"]):
                 remove.append(path)
                 _log.info("temp.removed", path=path, bytes=size)
         self._foreign = foreign
@@ -143,6 +144,13 @@ class Upkeep:
         self.site.runs.tidy()
         if remove:
             self._ask("remove", lambda _answer: None, paths=remove)
+
+    def _is_dead(self, name: str, agent: int) -> bool:
+        """Whether who made the temp file is no more: its run, or an agent of ours before this."""
+        run, trial = _TEMP.match(name), _TRIAL.match(name)
+        if trial is not None and trial[1] == self.site.runs.mine:
+            return int(trial[2]) != agent
+        return run is not None and not self.site.runs.alive(run[1])
 
     def _restore(self, path: str, entry: Entry) -> None:
         receipt = entry.receipt

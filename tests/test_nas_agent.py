@@ -360,7 +360,7 @@ def test_temp_files_are_listed_with_their_age_by_the_nas_clock(agent, nas):
 
 
 def test_a_nas_without_temp_files_is_not_written_to(agent, nas):
-    assert agent.call("temps", root=str(nas), nas=UUID) == {"temps": []}
+    assert agent.call("temps", root=str(nas), nas=UUID)["temps"] == []
     assert [p.name for p in nas.iterdir()] == [MARKER_NAME]
 
 

@@ -400,11 +400,14 @@ class NasRole:
             return None
 
     def temps(self, job: Job) -> Message:
-        """List every temp file below our folder: path, and age in seconds by the NAS's clock."""
+        """List every temp file below our folder: path, age in seconds by the NAS's clock, size.
+
+        ``agent`` is who lists.
+        """
         with self.batch(job) as root:
             top = root.tree.existing(TEMP_FOLDER, job.step)
             if top is None:
-                return {"temps": []}
+                return {"temps": [], "agent": os.getpid()}
             os.close(top.fd)
             self._write_test(root.tree, job.step)
             own = root.tree.folder(f"{TEMP_FOLDER}/{self.installation}", job.step, own=True)
@@ -412,7 +415,7 @@ class NasRole:
             found: list[list[Any]] = []
             self._walk_temps(root.tree, TEMP_FOLDER, now, job.step, found)
             self._remove_old_claims(root.tree, now, job.step)
-            return {"temps": found}
+            return {"temps": found, "agent": os.getpid()}
 
     def _walk_temps(
         self, tree: Tree, path: str, now: float, step: Step, found: list[list[Any]]
