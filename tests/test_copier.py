@@ -6,6 +6,7 @@ calls fail, before it is done or after (a server whose answer is lost).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -15,7 +16,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from nas_syncd.copier import BLOCK_BYTES, FLUSH_FIRST_BYTES, Copier
+from nas_syncd import copier as copier_module
+from nas_syncd.copier import (
+    BLOCK_BYTES,
+    FLUSH_FIRST_BYTES,
+    FLUSH_LARGEST_BYTES,
+    FLUSH_QUICK_SECONDS,
+    FLUSH_SLOW_SECONDS,
+    Copier,
+)
 from nas_syncd.errors import (
     MountError,
     NasDeniedError,
@@ -146,6 +155,10 @@ def test_a_big_file_is_flushed_in_steps_and_its_progress_told(uploads, nas):
     assert before_the_end.count("fsync") > made_folders
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1] == (2 * len(content), 2 * len(content))
+    assert {total for _, total in told} == {2 * len(content)}
+    writes = [op for op in calls.log if op in ("write", "fsync")]
+    first = FLUSH_FIRST_BYTES // BLOCK_BYTES
+    assert writes[-first - 4 :] == ["write"] * first + ["fsync", "write", "write", "fsync"]
     assert (nas / PLACE).read_bytes() == content
 
 
@@ -761,6 +774,86 @@ def test_what_cannot_be_compared_is_told_and_not_taken_for_another(uploads, nas)
 
     with pytest.raises(MountError):
         find(nas, an_order(uploads), FaultyCalls(fail("lstat", number=errno.EIO)))
+
+
+# -- what others promise is looked at all the same -----------------------------------------------
+
+
+class Cutting(FaultyCalls):
+    """A NAS that loses the end of a file in the moment of its *at*, and says nothing."""
+
+    def __init__(self, nas, at):
+        super().__init__()
+        self._nas, self._at = nas, at
+
+    def close(self, fd):
+        super().close(fd)
+        self._cut("close", ".part")
+
+    def rename_exclusive(self, *names):
+        super().rename_exclusive(*names)
+        self._cut("rename", ".pdf")
+
+    def _cut(self, moment, ending):
+        if moment == self._at:
+            for path in self._nas.rglob(f"*{ending}"):
+                os.truncate(path, 3)
+
+
+@pytest.mark.parametrize("moment", ["close", "rename"])
+def test_what_is_cut_after_all_was_well_is_not_vouched_for(uploads, nas, moment):
+    with pytest.raises(VerifyError):
+        copy(nas, an_order(uploads), Cutting(nas, moment))
+
+
+def test_a_source_that_ends_before_its_size_is_not_filed(uploads, nas, monkeypatch):
+    blocks = iter([CONTENT[:-1], b""])
+    monkeypatch.setattr(Copier, "_read_source", lambda _self, _fd: next(blocks))
+
+    with pytest.raises(SourceChangedError):
+        copy(nas, an_order(uploads))
+
+    assert files_below(nas) == {}
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["compared", "copied"])
+def test_no_more_is_read_of_a_source_than_it_had_at_first(uploads, nas, monkeypatch, there):
+    """It may grow faster than it is read."""
+    if there:
+        put(nas, PLACE)
+    read = []
+
+    def grows(_self, _fd):
+        read.append(len(CONTENT))
+        assert len(read) < 9
+        return CONTENT
+
+    monkeypatch.setattr(Copier, "_read_source", grows)
+    with contextlib.suppress(SourceChangedError):
+        copy(nas, an_order(uploads))
+
+    assert 2 <= len(read) <= 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "before", "after"),
+    [
+        (0.0, FLUSH_FIRST_BYTES, 2 * FLUSH_FIRST_BYTES),
+        (0.0, FLUSH_LARGEST_BYTES, FLUSH_LARGEST_BYTES),
+        (FLUSH_QUICK_SECONDS, FLUSH_FIRST_BYTES, FLUSH_FIRST_BYTES),
+        (FLUSH_SLOW_SECONDS, FLUSH_FIRST_BYTES, FLUSH_FIRST_BYTES),
+        (FLUSH_SLOW_SECONDS + 1, FLUSH_FIRST_BYTES, FLUSH_FIRST_BYTES // 2),
+        (FLUSH_SLOW_SECONDS + 1, BLOCK_BYTES, BLOCK_BYTES),
+    ],
+)
+def test_a_flush_is_made_so_often_that_each_stays_short(
+    uploads, nas, monkeypatch, seconds, before, after
+):
+    now = [1000.0]
+    calls = Meanwhile("fsync", lambda: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(copier_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    with tree_at(nas, calls) as tree, (nas / "x").open("wb") as file:
+        assert copier_for(tree, an_order(uploads))._flush(file.fileno(), before) == after
 
 
 # -- two at once ------------------------------------------------------------------------------

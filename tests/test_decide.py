@@ -385,9 +385,14 @@ def test_a_document_whose_date_changed_since_stays_and_says_so():
     decision = step(document, entry=entry)
 
     assert isinstance(decision, Rest)
-    assert decision.reason.code == "rest.moved_since"
-    assert decision.reason.params["filed"] == "2024/01/factures"
-    assert decision.reason.params["now"] == "2024/01/tickets"
+    assert decision.reason == Reason(
+        "rest.moved_since",
+        {
+            "destination": "2024/01/factures/7.pdf",
+            "filed": "2024/01/factures",
+            "now": "2024/01/tickets",
+        },
+    )
 
 
 @pytest.mark.parametrize("filed_as", ["2024/01/factures", ""], ids=["filed there", "not known"])
