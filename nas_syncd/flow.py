@@ -56,7 +56,11 @@ from nas_syncd.names import SHA_PLACE, place_key
 from nas_syncd.site import Site
 from nas_syncd.watcher import UploadsState
 
-IN_FLIGHT_PER_WORKER = 4
+IN_FLIGHT_PER_WORKER = 16
+"""So many that what has come back is journaled and marked in groups: a group costs some flushes,
+whatever its size."""
+ACTIVE_PER_FLIGHT = 4
+"""Documents that are looked at or ready, for each that is being copied."""
 UNCONFIRMED_LIMIT = 3
 """So many mount errors on one document that the mount does not confirm are the document's."""
 JITTER = 0.25
@@ -181,8 +185,13 @@ class Flow:
 
     @property
     def room(self) -> int:
-        """How many more documents are welcome before the next :meth:`step`."""
-        return max(0, 8 * self._capacity - len(self._active))
+        """How many more documents are welcome before the next :meth:`step`.
+
+        None until half of all places are free: who asks for many at once asks seldom.
+        """
+        most = ACTIVE_PER_FLIGHT * self._capacity
+        free = most - len(self._active)
+        return free if 2 * free >= most else 0
 
     @property
     def wants_nas(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from nas_syncd.documents import DocumentsTable
 from nas_syncd.models import Document, Source, SourceKind, SourceVersion
@@ -110,6 +111,9 @@ class Intake:
             waiting = self._files[relative]
             waiting.due = now + waiting.wait
             waiting.wait = min(waiting.wait * 2, self.site.policy.scan_seconds)
+        if 2 * len(rows) >= len(due):  # rows come in one transaction: the others' may be there, too
+            for waiting in islice(self._files.values(), BATCH):
+                waiting.due = min(waiting.due, now)
         self._due_known_until = 0.0
         found = {d.id: d for documents in rows.values() for d in documents}
         if found:
