@@ -243,15 +243,16 @@ def _ahead(connection: Connection) -> float | None:
 
 def _update_nothing(connection: Connection, shape: Shape) -> None:
     """Try the update of a mark on no row at all: rights are looked at all the same."""
-    update = sql.flag_set(shape, dt.datetime.now(dt.UTC)).where(sa.false())
+    update = sql.flag_set(shape).where(sa.false())
+    values = {sql.STAMP: sql.stamp_value(shape, dt.datetime.now(dt.UTC))}
     if shape.dialect == SQLITE:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
-            connection.execute(update)
+            connection.execute(update, values)
         finally:
             connection.exec_driver_sql("ROLLBACK")
     else:
-        connection.execute(update)  # the gate ends the transaction without a commit
+        connection.execute(update, values)  # the gate ends the transaction without a commit
 
 
 def _unwritable(connection: Connection, shape: Shape) -> list[str]:

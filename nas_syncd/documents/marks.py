@@ -7,8 +7,10 @@ changed is read from the update itself, never from a look before or after it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -22,6 +24,9 @@ _GROUP = 100
 """Pairs in one statement: few enough for every database's limits on terms and parameters."""
 _GOES = 3
 """How often a row that should have matched, and did not, is tried."""
+
+_SIZES = (1, 2, 4, 8, 16, 32, 64, _GROUP)
+"""Of the statements: a few that are kept, not one for each number of pairs."""
 
 Pairs = dict[object, tuple[str, str]]
 """The database's key → (id as given, path)."""
@@ -39,35 +44,27 @@ def mark(
         id_: MarkOutcome.GONE if sendable(path) else MarkOutcome.MOVED
         for id_, path in paths.items()
     }
-    update = sql.flag_set(shape, at)
+    setting = _Update(connection, shape, sql.flag_set, {sql.STAMP: sql.stamp_value(shape, at)})
     for group in _groups(shape, paths):
-        _mark_group(connection, shape, update, group, outcomes)
+        _mark_group(setting, group, outcomes)
     return outcomes
 
 
 def unmark(connection: Connection, shape: Shape, marks: Collection[tuple[str, str]]) -> set[str]:
     """Take the flag of every (id, file_path) back; return the ids whose flag was true."""
-    update = sql.flag_cleared(shape)
+    clearing = _Update(connection, shape, sql.flag_cleared, {})
     return {
-        group[key][0]
-        for group in _groups(shape, dict(marks))
-        for key in _updated(connection, shape, update.where(sql.marked(shape)), group)
+        group[key][0] for group in _groups(shape, dict(marks)) for key in clearing.changed(group)
     }
 
 
-def _mark_group(
-    connection: Connection,
-    shape: Shape,
-    update: sa.Update,
-    group: Pairs,
-    outcomes: dict[str, MarkOutcome],
-) -> None:
+def _mark_group(setting: _Update, group: Pairs, outcomes: dict[str, MarkOutcome]) -> None:
     left = dict(group)
     for _ in range(_GOES):
-        for key in _updated(connection, shape, update.where(sql.unmarked(shape)), left):
+        for key in setting.changed(left):
             outcomes[left.pop(key)[0]] = MarkOutcome.MARKED
         if left:
-            left = _judge(connection, shape, left, outcomes)
+            left = _judge(setting.connection, setting.shape, left, outcomes)
         if not left:
             return
     outcomes.update({id_: MarkOutcome.MOVED for id_, _ in left.values()})
@@ -95,18 +92,38 @@ def _judge(
     return hopeful
 
 
-def _updated(connection: Connection, shape: Shape, update: sa.Update, pairs: Pairs) -> list[object]:
-    """Run *update* on the rows that are still *pairs*; return the keys it changed."""
-    if shape.returning:
-        named = (sql.pair(shape, key, path) for key, (_, path) in pairs.items())
-        statement = update.where(sql.any_of(shape["id"], list(pairs)), sa.or_(*named))
-        changed = connection.execute(statement.returning(shape["id"])).scalars().all()
-        return [key for key in (_canonical(shape, raw) for raw in changed) if key in pairs]
-    return [
-        key
-        for key, (_, path) in pairs.items()
-        if connection.execute(update.where(sql.pair(shape, key, path))).rowcount
-    ]
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """An ``UPDATE`` of the rows that are still given pairs."""
+
+    connection: Connection
+    shape: Shape
+    build: Callable[[Shape], sa.Update]
+    values: Mapping[str, object]
+
+    def changed(self, pairs: Pairs) -> list[object]:
+        """Run it; return the keys of the rows that it changed."""
+        wanted = [(key, path) for key, (_, path) in pairs.items()]
+        if self.shape.returning:
+            rows = self._run(wanted).scalars().all()
+            return [key for key in (_canonical(self.shape, raw) for raw in rows) if key in pairs]
+        return [one[0] for one in wanted if self._run([one]).rowcount]
+
+    def _run(self, wanted: list[tuple[object, str]]) -> sa.CursorResult[Any]:
+        size = next(size for size in _SIZES if size >= len(wanted))
+        wanted = wanted + wanted[-1:] * (size - len(wanted))
+        return self.connection.execute(
+            self._statement(size), {**self.values, **sql.pair_values(wanted)}
+        )
+
+    def _statement(self, size: int) -> sa.UpdateBase:
+        """Built once for each table and size: to build it costs more than to run it."""
+        shape, known = self.shape, self.shape.statements
+        key = (self.build.__name__, size)
+        if key not in known:
+            update = self.build(shape).where(sql.any_pair(shape, size))
+            known[key] = update.returning(shape["id"]) if shape.returning else update
+        return known[key]
 
 
 def _groups(shape: Shape, paths: Mapping[str, str]) -> Iterator[Pairs]:

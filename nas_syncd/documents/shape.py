@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -54,6 +54,8 @@ class Shape:
     """Which of them are times with zone."""
     returning: bool
     """``UPDATE … RETURNING`` works here."""
+    statements: dict[tuple[str, int], sa.UpdateBase] = field(default_factory=dict, compare=False)
+    """Those that were built for this table, to be run again with other values."""
 
     def __getitem__(self, logical: str) -> sa.ColumnClause[Any]:
         return self.columns[logical]

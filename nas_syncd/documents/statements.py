@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,10 @@ from nas_syncd.models import Document
 
 Condition = sa.ColumnElement[bool]
 
+OURS = "nas_syncd_"
+"""So begin the names of values that come later: none may be a column's."""
+STAMP = f"{OURS}stamp"
+
 
 def raw(value: object) -> sa.BindParameter[Any]:
     """A value the database types by what it is compared with.
@@ -23,6 +27,11 @@ def raw(value: object) -> sa.BindParameter[Any]:
     its index, and refuse an integer that is too large instead of not finding it.
     """
     return sa.bindparam(None, value, type_=NullType(), unique=True)
+
+
+def named(name: str) -> sa.BindParameter[Any]:
+    """Like :func:`raw`; the value comes when the statement is run."""
+    return sa.bindparam(name, type_=NullType())
 
 
 def any_of(column: sa.ColumnElement[Any], values: Collection[object]) -> Condition:
@@ -83,18 +92,35 @@ def beyond(shape: Shape, after: str | None) -> Condition:
     return key > raw(values[0]) if values else key.is_not(sa.null())
 
 
-def same_path(shape: Shape, path: str) -> Condition:
+def same_path(shape: Shape, path: sa.BindParameter[Any]) -> Condition:
     """The row's ``file_path`` is *path*, letter by letter, whatever its collation thinks."""
     column = shape["file_path"]
     if shape.dialect == SQLITE:
-        return column == sa.collate(raw(path), "BINARY")
+        return column == sa.collate(path, "BINARY")
     if shape.dialect == POSTGRESQL:
-        return sa.collate(sa.cast(column, sa.Text), "C") == raw(path)
-    return bytes_of(column) == bytes_of(raw(path))
+        return sa.collate(sa.cast(column, sa.Text), "C") == path
+    return bytes_of(column) == bytes_of(path)
 
 
-def pair(shape: Shape, key: object, path: str) -> Condition:
-    return sa.and_(shape["id"] == raw(key), same_path(shape, path))
+def any_pair(shape: Shape, count: int) -> Condition:
+    """The row is one of *count* pairs of key and path (see :func:`pair_values`).
+
+    The keys stand in it twice, so that every database finds the rows by its index.
+    """
+    keys = [named(f"{OURS}key_{number}") for number in range(count)]
+    pairs = (
+        sa.and_(shape["id"] == key, same_path(shape, named(f"{OURS}path_{number}")))
+        for number, key in enumerate(keys)
+    )
+    return sa.and_(shape["id"].in_(keys), sa.or_(*pairs))
+
+
+def pair_values(pairs: Iterable[tuple[object, str]]) -> dict[str, object]:
+    """What :func:`any_pair` is to be asked for."""
+    values: dict[str, object] = {}
+    for number, (key, path) in enumerate(pairs):
+        values[f"{OURS}key_{number}"], values[f"{OURS}path_{number}"] = key, path
+    return values
 
 
 def rows(shape: Shape, *where: Condition) -> sa.Select[Any]:
@@ -145,11 +171,13 @@ def document(shape: Shape, row: Sequence[Any]) -> Document:
     )
 
 
-def flag_set(shape: Shape, at: dt.datetime) -> sa.Update:
-    """``UPDATE`` that sets the flag and the time; the caller says where."""
+def flag_set(shape: Shape) -> sa.Update:
+    """``UPDATE`` that sets the flag, and the time to :data:`STAMP`; the caller says where."""
     yes = sa.true() if shape.boolean_flag else literal("1")
-    return sa.update(shape.table).values(
-        {shape["synced_to_nas"].name: yes, shape["synced_at"].name: _stamp(shape, at)}
+    return (
+        sa.update(shape.table)
+        .values({shape["synced_to_nas"].name: yes, shape["synced_at"].name: _stamp(shape)})
+        .where(unmarked(shape))
     )
 
 
@@ -159,7 +187,7 @@ def flag_cleared(shape: Shape) -> sa.Update:
     values: dict[str, Any] = {shape["synced_to_nas"].name: no}
     if shape.stamp_nullable:
         values[shape["synced_at"].name] = sa.null()
-    return sa.update(shape.table).values(values)
+    return sa.update(shape.table).values(values).where(marked(shape))
 
 
 def as_text(shape: Shape, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -190,14 +218,19 @@ def in_utc(shape: Shape, name: str) -> sa.ColumnElement[Any]:
     return shape[name]
 
 
-def _stamp(shape: Shape, at: dt.datetime) -> sa.BindParameter[Any]:
+def _stamp(shape: Shape) -> sa.BindParameter[Any]:
+    if shape.stamp is Stamp.TEXT:
+        return named(STAMP)
+    return sa.bindparam(STAMP, type_=sa.DateTime(timezone=shape.stamp is Stamp.ZONED))
+
+
+def stamp_value(shape: Shape, at: dt.datetime) -> object:
+    """*at* as the column ``synced_at`` takes it."""
     aware = at.astimezone(dt.UTC)
     if shape.stamp is Stamp.ZONED:
-        return sa.bindparam(None, aware, type_=sa.DateTime(timezone=True), unique=True)
+        return aware
     naive = aware.replace(tzinfo=None)
-    if shape.stamp is Stamp.TEXT:
-        return raw(naive.isoformat(sep=" "))
-    return sa.bindparam(None, naive, type_=sa.DateTime(), unique=True)
+    return naive.isoformat(sep=" ") if shape.stamp is Stamp.TEXT else naive
 
 
 def bytes_of(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

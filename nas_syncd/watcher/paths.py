@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _DRIVE_OR_SCHEME = re.compile(r"^([A-Za-z]:[\\/]|[A-Za-z][A-Za-z0-9+.-]*://|\\\\)")
 _USUAL_NAME = "uploads"
@@ -58,16 +59,19 @@ def row_candidates(relative: str, upload_dir: str, db_upload_dir: str | None) ->
     return list(found)
 
 
+@lru_cache(maxsize=8)
 def _beginnings(upload_dir: str, db_upload_dir: str | None) -> list[str]:
     folders = [base.rstrip("/") + "/" for base in (db_upload_dir, upload_dir) if base]
     names = ["/".join(parts) + "/" for parts in _relative(upload_dir, db_upload_dir)]
     return [*folders, "", *names, "./", *(f"./{name}" for name in names)]
 
 
+@lru_cache(maxsize=8)
 def _absolute(upload_dir: str, db_upload_dir: str | None) -> list[list[str]]:
     return [_parts(base) for base in (db_upload_dir, upload_dir) if base and base.startswith("/")]
 
 
+@lru_cache(maxsize=8)
 def _relative(upload_dir: str, db_upload_dir: str | None) -> list[list[str]]:
     """Return what may stand before a relative path: the folder as given, or its name."""
     bases = [_parts(base) for base in (db_upload_dir, upload_dir) if base]

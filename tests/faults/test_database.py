@@ -27,10 +27,10 @@ def broken(case: str, folder: Path) -> type[BrokenError]:
 def test_a_mark_by_the_id_alone_lies(
     event: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def by_id(_shape: Any, key: Any, _path: str) -> Any:
-        return sa.column("id") == key
+    def any_path(_shape: Any, path: sa.BindParameter[Any]) -> Any:
+        return path.is_not(sa.null())
 
-    monkeypatch.setattr(statements, "pair", by_id)
+    monkeypatch.setattr(statements, "same_path", any_path)
 
     assert broken(f"{event}: before the mark", tmp_path) is LiedError
 
