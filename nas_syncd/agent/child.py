@@ -60,16 +60,32 @@ Handler = Callable[[Job], Message | Later]
 class Child:
     """Runs handlers for requests that arrive on a pipe. Ends with its parent."""
 
-    def __init__(self, *, side: str, workers: int, reader: int = 0, writer: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        side: str,
+        workers: int,
+        light_workers: int = 0,
+        reader: int = 0,
+        writer: int = 1,
+    ) -> None:
+        """
+        Args:
+            workers: Jobs at work at once.
+            light_workers: As many more of those that :attr:`is_light` says do not weigh.
+        """
         self.side = side
         self._workers = workers
+        self._light_workers = light_workers
         self._reader = reader
         self._writer = writer
         self._write_lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._light_jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._active: dict[int, Job] = {}
         self._busy = threading.Condition()
         self.handlers: dict[str, Handler] = {}
+        self.is_light: Callable[[Job], bool] = lambda _job: False
         self.on_idle: Callable[[], float | None] | None = None
         """Called by the heartbeat; returns in how many seconds it wants to be called again."""
 
@@ -95,8 +111,14 @@ class Child:
 
     def serve(self) -> None:
         """Work until the parent closes the pipe, then end the process at once."""
-        for number in range(self._workers):
-            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
+        for jobs, kind, count in (
+            (self._jobs, "worker", self._workers),
+            (self._light_jobs, "light", self._light_workers),
+        ):
+            for number in range(count):
+                threading.Thread(
+                    target=self._work, args=(jobs,), name=f"{kind}-{number}", daemon=True
+                ).start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         unpacker = Unpacker()
         while data := os.read(self._reader, 1 << 16):
@@ -114,11 +136,12 @@ class Child:
         with self._busy:
             self._active[job.id] = job
             self._busy.notify()
-        self._jobs.put(job)
+        light = self._light_workers and self.is_light(job)
+        (self._light_jobs if light else self._jobs).put(job)
 
-    def _work(self) -> None:
+    def _work(self, jobs: queue.SimpleQueue[Job]) -> None:
         while True:
-            job = self._jobs.get()
+            job = jobs.get()
             job.steps += 1
             try:
                 result = self.handlers[job.op](job)

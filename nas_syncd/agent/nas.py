@@ -26,7 +26,7 @@ from nas_syncd.agent.marker import (
     recognise,
 )
 from nas_syncd.agent.wire import Message
-from nas_syncd.copier import Copied, Copier, Order, free_bytes, read_digest
+from nas_syncd.copier import BLOCK_BYTES, Copied, Copier, Order, free_bytes, read_digest
 from nas_syncd.errors import (
     DocumentError,
     MountError,
@@ -53,6 +53,8 @@ BATCH_SECONDS = 5.0
 MOST_FOLDERS = 128
 """A batch that has opened so many is ended: descriptors are few."""
 IDLE_SECONDS = 0.5
+LIGHT_PER_WORKER = 4
+"""A small copy waits for answers most of its time: so many more of them at once."""
 PROBE_BYTES = 4096
 OLD_CLAIM_SECONDS = 6 * STALE_CLAIM_SECONDS
 
@@ -65,6 +67,12 @@ class Root(NamedTuple):
     nas: str
     mount: str | None
     """The mount's id."""
+
+
+def is_light(job: Job) -> bool:
+    """Whether the job's bytes do not weigh: what it waits for is the way to the NAS and back."""
+    version = job.args.get("version")
+    return job.op != "copy" or (version is not None and int(version[0]) <= BLOCK_BYTES)
 
 
 class NasRole:
@@ -80,6 +88,7 @@ class NasRole:
         self._used_at = 0.0
         self._exclusive: dict[str | None, bool] = {}
         self._placed: queue.SimpleQueue[tuple[Job, Root, Copied]] = queue.SimpleQueue()
+        child.is_light = is_light
         child.handlers.update(
             probe=self.probe,
             adopt=self.adopt,
@@ -544,6 +553,7 @@ def as_message(copied: Copied) -> Message:
 def main(options: Message) -> None:
     """Run the NAS agent until the parent goes."""
     die_with_parent(int(options["parent"]))
-    child = Child(side="nas", workers=int(options["workers"]))
+    workers = int(options["workers"])
+    child = Child(side="nas", workers=workers, light_workers=LIGHT_PER_WORKER * workers)
     NasRole(child, options)
     child.serve()

@@ -44,7 +44,7 @@ class ThreadChild(Child):
                 frame = frame[os.write(self.mine_to_write, frame) :]
 
     def serve(self) -> None:
-        threads = [started(self._work) for _ in range(self._workers)]
+        threads = [started(lambda: self._work(self._jobs)) for _ in range(self._workers)]
         started(self._beat)
         unpacker = Unpacker()
         while data := os.read(self.mine_to_read, 1 << 16):
