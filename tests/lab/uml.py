@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -62,7 +63,23 @@ def missing() -> str | None:
     ):
         if not any((Path(folder) / name).exists() for folder in ("/usr/bin", "/usr/sbin", "/sbin")):
             return f"{name} is not installed: make lab (Debian package {package})"
+    if needs_help() and not shutil.which("cc"):
+        return "cc is not installed: on a processor with AMX the second kernel needs a little help"
     return None
+
+
+def needs_help() -> bool:
+    """Whether the processor has registers that User-Mode Linux does not know of."""
+    return " amx_tile" in Path("/proc/cpuinfo").read_text()
+
+
+def help_it(folder: Path) -> dict[str, str]:
+    """Return the variables with which it starts on this processor, whichever that is."""
+    if not needs_help():
+        return {}
+    source, library = Path(__file__).with_name("wide_registers.c"), folder / "wide_registers.so"
+    parts.must(*("cc", "-O2", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", str(library)), str(source))
+    return {"LD_PRELOAD": str(library)}
 
 
 def run(command: Sequence[str], folder: Path, cwd: Path, seconds: float) -> Ran:
@@ -88,7 +105,7 @@ def run(command: Sequence[str], folder: Path, cwd: Path, seconds: float) -> Ran:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "TMPDIR": "/dev/shm"},
+        env={**os.environ, **help_it(folder), "TMPDIR": "/dev/shm"},
         start_new_session=True,
     )
     out, status = folder / "out", folder / "status"
