@@ -16,7 +16,9 @@ from benchmarks.reports import as_json, keep, show
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given)
+    options.given = given
     console = Console(width=None if sys.stdout.isatty() else 140)
     say = Console(stderr=True, width=130)
     try:
@@ -50,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--where", type=Path, default=Path(tempfile.gettempdir()), help="the disk to work on"
         )
+        sub.add_argument("--patience", type=float, default=3000.0, help="s, for a second kernel")
+        sub.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
         command.add_options(sub)
         sub.set_defaults(measure=command.measure)
     return parser

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from benchmarks import api, targets
+from benchmarks import api, cifs, requests, targets
 from benchmarks.contenders import CONTENDERS
 from benchmarks.daemon import BenchmarkError
 from benchmarks.reports import Report
@@ -45,13 +45,16 @@ def names(text: str, known: Iterable[str]) -> list[str]:
 
 
 def _throughput_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--target", choices=("local",), default="local")
+    parser.add_argument("--target", choices=("local", "cifs"), default="local")
+    parser.add_argument("--round-trip", type=float, default=0.0, help="ms on the way to the NAS")
     parser.add_argument("--workload", default="small,quick", help=f"of {', '.join(WORKLOADS)}")
     parser.add_argument("--scale", type=float, default=1.0, help="so many times the documents")
     parser.add_argument("--contenders", default=",".join(CONTENDERS), help="all by default")
 
 
 def _throughput(options: Options, say: Say) -> list[Report]:
+    if options.target == "cifs" and not options.inside:
+        return _booted(options, say)
     racing = names(options.contenders, CONTENDERS)
     chosen = [WORKLOADS[name] for name in names(options.workload, WORKLOADS)]
     with _target(options) as target:
@@ -64,7 +67,35 @@ def _throughput(options: Options, say: Say) -> list[Report]:
 
 
 def _target(options: Options) -> AbstractContextManager[targets.Target]:
+    if options.target == "cifs":
+        away = f" {options.round_trip:g} ms" if options.round_trip else ""
+        return cifs.cifs(f"cifs{away}", options.round_trip)
     return targets.local(options.where)
+
+
+def _booted(options: Options, say: Say) -> list[Report]:
+    say("This one runs in a second kernel, which says nothing until it is done.")
+    return cifs.boot(options.given, options.patience)
+
+
+# -- requests ---------------------------------------------------------------------------------
+
+
+def _requests_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workload", default="few", help=f"one of {', '.join(WORKLOADS)}")
+    parser.add_argument("--scale", type=float, default=1.0, help="so many times the documents")
+    everybody = [name for name in CONTENDERS if name != "ours from start"]
+    parser.add_argument("--contenders", default=",".join(everybody), help="all by default")
+
+
+def _requests(options: Options, say: Say) -> list[Report]:
+    if not options.inside:
+        return _booted(options, say)
+    racing = names(options.contenders, CONTENDERS)
+    chosen = [WORKLOADS[name] for name in names(options.workload, WORKLOADS)]
+    return [
+        requests.requests(one.scaled(options.scale), racing, options.where, say) for one in chosen
+    ]
 
 
 # -- api --------------------------------------------------------------------------------------
@@ -81,6 +112,12 @@ def _api(options: Options, say: Say) -> list[Report]:
 COMMANDS = {
     "throughput": Command(
         "how long it takes until everything is copied", _throughput, _throughput_options
+    ),
+    "requests": Command(
+        "how many SMB requests a document costs, and how many wait for one another",
+        _requests,
+        _requests_options,
+        rounds=1,
     ),
     "api": Command(
         "whether asking delays the copying, and the other way round", _api, _api_options
