@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from benchmarks import api, cifs, requests, targets
+from benchmarks import api, cifs, idle, latency, requests, rows, targets
 from benchmarks.contenders import CONTENDERS
 from benchmarks.daemon import BenchmarkError
 from benchmarks.reports import Report
@@ -45,11 +45,15 @@ def names(text: str, known: Iterable[str]) -> list[str]:
 
 
 def _throughput_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--target", choices=("local", "cifs"), default="local")
-    parser.add_argument("--round-trip", type=float, default=0.0, help="ms on the way to the NAS")
+    _target_options(parser)
     parser.add_argument("--workload", default="small,quick", help=f"of {', '.join(WORKLOADS)}")
     parser.add_argument("--scale", type=float, default=1.0, help="so many times the documents")
     parser.add_argument("--contenders", default=",".join(CONTENDERS), help="all by default")
+
+
+def _target_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--target", choices=("local", "cifs"), default="local")
+    parser.add_argument("--round-trip", type=float, default=0.0, help="ms on the way to the NAS")
 
 
 def _throughput(options: Options, say: Say) -> list[Report]:
@@ -98,6 +102,58 @@ def _requests(options: Options, say: Say) -> list[Report]:
     ]
 
 
+# -- latency ----------------------------------------------------------------------------------
+
+
+def _latency_options(parser: argparse.ArgumentParser) -> None:
+    _target_options(parser)
+    parser.add_argument("--documents", type=int, default=100, help="that come one by one")
+    parser.add_argument("--rate", type=int, default=1000, help="of the burst, a second")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of the burst")
+    parser.add_argument("--only", choices=("singles", "burst"), help="both by default")
+
+
+def _latency(options: Options, say: Say) -> list[Report]:
+    if options.target == "cifs" and not options.inside:
+        return _booted(options, say)
+    reports = []
+    with _target(options) as target:
+        if options.only != "burst":
+            reports.append(latency.latency(target, options.documents, options.where, say))
+        if options.only != "singles":
+            reports.append(
+                latency.burst(
+                    target, options.rate, options.seconds, options.rounds, options.where, say
+                )
+            )
+    return reports
+
+
+# -- rows -------------------------------------------------------------------------------------
+
+
+def _rows_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--counts", default="1000,10000,100000,1000000", help="of rows, ascending")
+
+
+def _rows(options: Options, say: Say) -> list[Report]:
+    counts = [int(count) for count in options.counts.split(",")]
+    with targets.local(options.where) as target:
+        return [rows.rows(target, counts, options.where, say)]
+
+
+# -- idle -------------------------------------------------------------------------------------
+
+
+def _idle_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--documents", type=int, default=1000, help="that are safe already")
+    parser.add_argument("--minutes", type=float, default=5.0)
+
+
+def _idle(options: Options, say: Say) -> list[Report]:
+    return [idle.idle(options.documents, options.minutes, options.where, say)]
+
+
 # -- api --------------------------------------------------------------------------------------
 
 
@@ -119,6 +175,11 @@ COMMANDS = {
         _requests_options,
         rounds=1,
     ),
+    "latency": Command(
+        "how soon a document is safe, alone and in a burst", _latency, _latency_options
+    ),
+    "rows": Command("what many rows cost, all safe or all pending", _rows, _rows_options, rounds=1),
+    "idle": Command("what it costs while there is nothing to do", _idle, _idle_options, rounds=1),
     "api": Command(
         "whether asking delays the copying, and the other way round", _api, _api_options
     ),

@@ -49,7 +49,7 @@ def stage_for(data: Data, folder: Path, nas: Path, **settings: object) -> Stage:
 class Daemon:
     """``nas-syncd run``. A context manager: it is gone at the end."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, **environment: str) -> None:
         self.stage = stage
         with stage.log.open("ab") as log:
             self._began = log.tell()
@@ -59,7 +59,7 @@ class Daemon:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 cwd=stage.root,
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+                env={**os.environ, **environment, "PYTHONPATH": str(Path(__file__).parents[1])},
             )
 
     @property

@@ -18,15 +18,15 @@ class Used:
     """Of all processes together; what has ended is no longer in it, unless it was waited for."""
 
     cpu_seconds: float = 0.0
-    switches: int = 0
+    switches: float = 0
     """Every time a thread was put on a core: a wake-up, or its turn after another's."""
-    read_calls: int = 0
-    read_bytes: int = 0
-    write_calls: int = 0
-    write_bytes: int = 0
-    resident: int = 0
+    read_calls: float = 0
+    read_bytes: float = 0
+    write_calls: float = 0
+    write_bytes: float = 0
+    resident: float = 0
     """Bytes that are in memory; what the processes share counts once for each."""
-    proportional: int = 0
+    proportional: float = 0
     """The same, but what is shared is divided among those who share it."""
 
     def __add__(self, other: Used) -> Used:
@@ -53,7 +53,7 @@ def used(pid: int) -> Used:
     total = Used()
     for one in family(pid):
         with contextlib.suppress(*GONE):
-            total += _used_by(Path("/proc", str(one)))
+            total += used_by(one)
     return total
 
 
@@ -81,7 +81,12 @@ def _children(pid: int) -> Iterator[int]:
                 yield from map(int, (task / "children").read_text().split())
 
 
-def _used_by(process: Path) -> Used:
+def used_by(pid: int) -> Used:
+    """
+    Raises:
+        FileNotFoundError, ProcessLookupError: It has ended.
+    """
+    process = Path("/proc", str(pid))
     fields = (process / "stat").read_text().rpartition(")")[2].split()
     switches = 0
     for task in (process / "task").iterdir():
