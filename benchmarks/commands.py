@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from benchmarks import api, cifs, idle, latency, requests, rows, targets
+from benchmarks import api, cifs, gvfs, idle, latency, requests, rows, targets
 from benchmarks.contenders import CONTENDERS
 from benchmarks.daemon import BenchmarkError
 from benchmarks.reports import Report
@@ -52,7 +52,7 @@ def _throughput_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _target_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--target", choices=("local", "cifs"), default="local")
+    parser.add_argument("--target", choices=("local", "gvfs", "cifs"), default="local")
     parser.add_argument("--round-trip", type=float, default=0.0, help="ms on the way to the NAS")
 
 
@@ -71,8 +71,10 @@ def _throughput(options: Options, say: Say) -> list[Report]:
 
 
 def _target(options: Options) -> AbstractContextManager[targets.Target]:
+    away = f" {options.round_trip:g} ms" if options.round_trip else ""
+    if options.target == "gvfs":
+        return gvfs.gvfs(f"gvfs{away}", options.round_trip)
     if options.target == "cifs":
-        away = f" {options.round_trip:g} ms" if options.round_trip else ""
         return cifs.cifs(f"cifs{away}", options.round_trip)
     return targets.local(options.where)
 

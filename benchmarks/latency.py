@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from benchmarks.contenders import copy2
 from benchmarks.daemon import BenchmarkError, Daemon, new_stage
 from benchmarks.figures import in_turn, percentile, ratios, short, spread
 from benchmarks.reports import Goal, Report
@@ -271,7 +272,7 @@ def _copy_pending(db: sqlite3.Connection, stage: Stage, nas: Path) -> int:
         name = file_path.removeprefix(f"{BACKEND_DIR}/")
         folder = nas / date[:4] / date[5:7] / FOLDERS[doc_type]
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(stage.uploads / name, folder / name)
+        copy2(stage.uploads / name, folder / name)
         db.execute(
             "UPDATE documents SET synced_to_nas = 1, synced_at = datetime() WHERE id = ?",
             (row_id,),

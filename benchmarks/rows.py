@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import socket
 import sqlite3
@@ -138,6 +139,8 @@ def _synced(stage: Stage, count: int) -> Synced:
             took = time.monotonic() - began
             time.sleep(RECONCILED_SECONDS)
             wait_until_quiet(daemon.pid, PATIENCE_SECONDS)
+            if any(one["event"] == "document.synced" for one in daemon.events()):
+                raise BenchmarkError("what was to be safe already has been copied")
             return Synced(count, took, used(daemon.pid).resident, peak())
 
 
@@ -153,23 +156,30 @@ def _make_receipts(stage: Stage, count: int) -> None:
     _insert(stage, count, flag=True)
     with closing(sqlite3.connect(stage.state / "journal.sqlite3", timeout=30)) as journal, journal:
         for table in ("document", "place"):
-            _clone(journal, table, count)
+            _clone(journal, table, count, stage.uploads)
             journal.execute(f"DELETE FROM {table} WHERE id = ?", (str(seed),))
         journal.execute("UPDATE document SET young = 0")
 
 
-def _clone(journal: sqlite3.Connection, table: str, count: int) -> None:
+def _clone(journal: sqlite3.Connection, table: str, count: int, uploads: Path) -> None:
+    stats = {"mtime_ns": "st_mtime_ns", "inode": "st_ino"}
+    values = {"id": "CAST(n + 1 AS TEXT)", **{name: f"{name}_of(n)" for name in stats}}
+    values |= {name: f"replace({name}, '{SEED}.pdf', name_of(n))" for name in CLONED}
     names = [row[1] for row in journal.execute(f"PRAGMA table_info({table})")]
-    values = ", ".join(
-        f"replace({name}, '{SEED}.pdf', name_of(n))" if name in CLONED else name for name in names
-    )
-    values = values.replace(", id,", ", CAST(n + 1 AS TEXT),")
     journal.create_function("name_of", 1, name_of, deterministic=True)
+    for name, attribute in stats.items():
+        look = functools.partial(_stat, uploads, attribute)
+        journal.create_function(f"{name}_of", 1, look)
     journal.execute(
         f"INSERT INTO {table} ({', '.join(names)}) WITH RECURSIVE numbers(n) AS"
         f" (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {count})"
-        f" SELECT {values} FROM numbers, (SELECT * FROM {table} WHERE id = '{count + 1}')"
+        f" SELECT {', '.join(values.get(name, name) for name in names)}"
+        f" FROM numbers, (SELECT * FROM {table} WHERE id = '{count + 1}')"
     )
+
+
+def _stat(uploads: Path, attribute: str, number: int) -> int:
+    return int(getattr((uploads / name_of(number)).stat(), attribute))
 
 
 @contextmanager

@@ -57,8 +57,10 @@ def throughput(
         racing = _able(names, seen)
         for number in range(rounds):
             for name in ("limit", *in_turn(racing, number)):
-                say(f"{workload.title} to {target.name}, round {number + 1} of {rounds}: {name}")
-                _one(name, target, seen, Path(folder))
+                if name not in seen.left_out:
+                    where = f"{workload.title} to {target.name}"
+                    say(f"{where}, round {number + 1} of {rounds}: {name}")
+                    _one(name, target, seen, Path(folder))
     return _report(target, workload, rounds, seen)
 
 
@@ -83,6 +85,11 @@ def _one(name: str, target: Target, seen: Rounds, folder: Path) -> None:
         else:
             seen.timed[name].append(CONTENDERS[name].run(Case(seen.data, nas, work)))
         check(CONTENDERS.get(name), target, nas, seen.data)
+    except BenchmarkError as error:
+        if name not in seen.timed or name.startswith(OURS):
+            raise
+        seen.left_out[name] = str(error)  # others may still be compared
+        del seen.timed[name]
     finally:
         os.sync()
         target.clear(nas)
