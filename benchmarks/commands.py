@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from benchmarks import api, cifs, gvfs, idle, latency, requests, rows, targets
+from benchmarks import api, calls, cifs, gvfs, idle, latency, requests, rows, targets
 from benchmarks.contenders import CONTENDERS
 from benchmarks.daemon import BenchmarkError
 from benchmarks.reports import Report
@@ -104,6 +104,14 @@ def _requests(options: Options, say: Say) -> list[Report]:
     ]
 
 
+# -- calls ------------------------------------------------------------------------------------
+
+
+def _calls(options: Options, say: Say) -> list[Report]:
+    with _target(options) as target:
+        return [calls.calls(target, options.where, say)]
+
+
 # -- latency ----------------------------------------------------------------------------------
 
 
@@ -176,6 +184,9 @@ COMMANDS = {
         _requests,
         _requests_options,
         rounds=1,
+    ),
+    "calls": Command(
+        "every system call on the NAS that one document costs", _calls, _target_options, rounds=1
     ),
     "latency": Command(
         "how soon a document is safe, alone and in a burst", _latency, _latency_options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ def percentile(values: Iterable[float], share: float) -> float:
     found = sorted(values)
     if not found:
         return float("nan")
-    rank = -(-round(share * len(found) * 1e9) // 10**9)
+    rank = math.ceil(share * len(found) - 1e-9)  # 0.99 * 100 is a little more than 99
     return found[min(len(found), max(1, rank)) - 1]
 
 

@@ -52,6 +52,8 @@ class Report:
     """What the plot shows."""
     unit: str = ""
     """Of the bars."""
+    left: int = 1
+    """So many columns are text; the others are figures."""
     values: dict[str, Any] = field(default_factory=dict)
     """Whatever was measured, unrounded."""
 
@@ -72,7 +74,7 @@ def from_json(text: str) -> list[Report]:
 def show(report: Report, console: Console) -> None:
     table = Table(title=report.title, title_justify="left")
     for number, heading in enumerate(report.headings):
-        table.add_column(heading, justify="right" if number else "left")
+        table.add_column(heading, justify="right" if number >= report.left else "left")
     for row in report.rows:
         table.add_row(*row)
     console.print(table)
@@ -92,7 +94,8 @@ def keep(report: Report, folder: Path) -> str | None:
 
 def markdown(report: Report) -> str:
     lines = [f"## {report.title}", ""]
-    lines += [_line(report.headings), _line(["---", *["--:"] * (len(report.headings) - 1)])]
+    figures = len(report.headings) - report.left
+    lines += [_line(report.headings), _line(["---"] * report.left + ["--:"] * figures)]
     lines += [_line(row) for row in report.rows]
     lines += ["", *(f"- {line}" for line in [*report.notes, *map(str, report.goals)])]
     return "\n".join(lines) + "\n"
