@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.given = given
     console = Console(width=None if sys.stdout.isatty() else 140)
     say = Console(stderr=True, width=130)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all it started ends with it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
         reports = options.measure(options, lambda line: say.print(line, style="dim", markup=False))
     except BenchmarkError as error:
@@ -60,4 +64,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main())
+    sys.exit(130)
