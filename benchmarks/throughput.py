@@ -56,7 +56,7 @@ def throughput(
         seen = Rounds(make(workload, Path(folder, "uploads")))
         racing = _able(names, seen)
         for number in range(rounds):
-            for name in ("limit", *in_turn(racing, number)):
+            for name in in_turn(["limit", *racing], number):
                 if name not in seen.left_out:
                     where = f"{workload.title} to {target.name}"
                     say(f"{where}, round {number + 1} of {rounds}: {name}")
