@@ -38,10 +38,10 @@ COMPILE = env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL $(LOCKER)/bin/uv pip comp
 FAULTS_ARGS ?=
 # `make soak SOAK_ARGS="--minutes 10 --database postgresql"` for less, and on another database.
 SOAK_ARGS ?=
-# `make bench BENCH_ARGS="--documents 1000 --rounds 1"` for a quick look.
-BENCH_ARGS ?=
+# `make bench BENCH_ARGS="throughput --scale 0.1 --rounds 1"` for a quick look; `--help` lists the measurements.
+BENCH_ARGS ?= throughput
 
-.PHONY: help demo test check test-lowest lowest-python lab faults soak bench format lock install clean
+.PHONY: help demo test check test-lowest lowest-python lab faults soak bench bench-lab format lock install clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -75,6 +75,9 @@ soak: $(VENV)/.installed-dev ## an hour in a daemon's life, with everything that
 
 bench: $(VENV)/.installed-dev ## measures, side by side, and prints ratios
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-lab: ## Debian packages of those we are compared with: rsync, rclone, lsyncd, gvfs
+	@tests/lab/install rsync rclone lsyncd gvfs-backends gvfs-fuse libglib2.0-bin dbus
 
 format: $(VENV)/.installed-dev ## puts the code in shape
 	$(BIN)/ruff format .

@@ -1,73 +1,69 @@
-"""`make bench`: runs the measurements and prints what they showed."""
+"""`make bench`: measures side by side, on this machine at this moment, and prints ratios."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
+import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.api import Round, fill, hung, percentile, spread
-from tests.lab.mounts import FaultFS
-
-ASKED = ("nobody", "another", "it")
+from benchmarks import commands
+from benchmarks.daemon import BenchmarkError
+from benchmarks.reports import as_json, keep, show
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--documents", type=int, default=5000)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
-    console = Console()
-    rounds: dict[str, list[Round]] = {asked: [] for asked in ASKED}
-    for number in range(given.rounds):
-        with console.status(f"round {number + 1} of {given.rounds}"):
-            for asked in ASKED if number % 2 == 0 else reversed(ASKED):
-                rounds[asked].append(fill(given.documents, asked=asked))
-    with console.status("the NAS hangs"), fault_fs() as nas:
-        away = hung(nas.path, lambda: nas.rules([{"op": "*", "path": "*", "do": "hang"}]))
-        nas.clear()
-    _show(console, given.documents, rounds, away)
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given)
+    options.given = given
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    say = Console(stderr=True, width=130)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all it started ends with it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    try:
+        reports = options.measure(options, lambda line: say.print(line, style="dim", markup=False))
+    except BenchmarkError as error:
+        console.print(f"Nothing can be said: {error}", style="red", markup=False)
+        return 1
+    if options.json:
+        options.json.write_text(as_json(reports))
+    missed = set()
+    for report in reports:
+        show(report, console)
+        missed.add(keep(report, options.out))
+    for remedy in filter(None, missed):
+        console.print(remedy, markup=False)
+    return 0
 
 
-@contextmanager
-def fault_fs() -> Iterator[FaultFS]:
-    with tempfile.TemporaryDirectory(prefix="nas-syncd-bench-") as folder:
-        path, source = Path(folder, "nas"), Path(folder, "disk")
-        path.mkdir()
-        source.mkdir()
-        nas = FaultFS(path, source, ("--noreplace", "honour", "--subtype", "faultfs"))
-        nas.mount()
-        try:
-            yield nas
-        finally:
-            nas.tear_down()
-
-
-def _show(console: Console, documents: int, rounds: dict[str, list[Round]], away: Round) -> None:
-    table = Table(
-        title=f"{documents} documents of 20 kB; 8 clients ask, each path 5 times a second"
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog='Example: make bench BENCH_ARGS="throughput --workload small --rounds 5"',
     )
-    for heading in ("", "nobody asks", "asking another", "asking it", "asking it, NAS hung"):
-        table.add_column(heading, justify="right" if heading else "left")
-    speeds = {asked: [one.per_second for one in rounds[asked]] for asked in ASKED}
-    table.add_row("documents a second", *(spread(speeds[asked]) for asked in ASKED), "")
-    alone = speeds["nobody"]
-    ratios = {a: [s / n for s, n in zip(speeds[a], alone, strict=True)] for a in ASKED}
-    table.add_row("ratio to nobody", *(spread(ratios[asked]) for asked in ASKED), "")
-    for path in away.latencies:
-        busy = sorted(s for one in rounds["it"] for s in one.latencies[path])
-        for share, name in ((0.5, "median"), (0.99, "p99")):
-            shown = (percentile(values, share) for values in (busy, away.latencies[path]))
-            table.add_row(f"{path}, {name}", "", "", *(f"{1000 * one:.1f} ms" for one in shown))
-    errors = sum(one.errors for one in rounds["it"])
-    table.add_row("no proper answer", "", "", str(errors), str(away.errors))
-    console.print(table)
+    subs = parser.add_subparsers(required=True, metavar="MEASUREMENT")
+    for name, command in commands.COMMANDS.items():
+        sub = subs.add_parser(name, help=command.help, description=command.help)
+        sub.add_argument("--rounds", type=int, default=command.rounds)
+        sub.add_argument("--out", type=Path, default=Path("build/bench"), help="for the files")
+        sub.add_argument("--json", type=Path, help="everything measured, into this file as well")
+        sub.add_argument(
+            "--where", type=Path, default=Path(tempfile.gettempdir()), help="the disk to work on"
+        )
+        sub.add_argument("--patience", type=float, default=3000.0, help="s, for a second kernel")
+        sub.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+        command.add_options(sub)
+        sub.set_defaults(measure=command.measure)
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main())
+    sys.exit(130)

@@ -7,7 +7,6 @@ rounds; then it is asked while the NAS hangs.
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,10 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import in_turn, percentile, spread
+from benchmarks.reports import Report
 from tests.http_client import Client, free_port
+from tests.lab.mounts import FaultFS
 from tests.stage import RunningDaemon, Stage
 
 HUNG_SECONDS = 20.0
+ASKED = ("nobody", "another", "it")
 
 
 @dataclass
@@ -38,10 +41,56 @@ class Round:
         return self.documents / self.seconds
 
 
-def percentile(sorted_values: list[float], share: float) -> float:
-    if not sorted_values:
-        return float("nan")
-    return sorted_values[min(len(sorted_values) - 1, int(share * len(sorted_values)))]
+def api(documents: int, rounds: int, say: Callable[[str], None]) -> Report:
+    """Compare a daemon that is asked with one that is not; then one whose NAS hangs."""
+    seen: dict[str, list[Round]] = {asked: [] for asked in ASKED}
+    for number in range(rounds):
+        for asked in in_turn(ASKED, number):
+            say(f"API, round {number + 1} of {rounds}: {asked} is asked")
+            seen[asked].append(fill(documents, asked=asked))
+    say("API: the NAS hangs")
+    with fault_fs() as nas:
+        away = hung(nas.path, nas.hang)
+        nas.clear()
+    return _report(documents, seen, away)
+
+
+def _report(documents: int, seen: dict[str, list[Round]], away: Round) -> Report:
+    report = Report(
+        "api",
+        f"{documents} documents of 20 kB; 8 clients ask, each path 5 times a second",
+        ["", "nobody asks", "asking another", "asking it", "asking it, NAS hung"],
+        unit="documents a second",
+    )
+    speeds = {asked: [one.per_second for one in seen[asked]] for asked in ASKED}
+    report.rows.append(["documents a second", *(str(spread(speeds[a])) for a in ASKED), ""])
+    ratios = {a: [s / n for s, n in zip(speeds[a], speeds["nobody"], strict=True)] for a in ASKED}
+    report.rows.append(["ratio to nobody", *(str(spread(ratios[a])) for a in ASKED), ""])
+    for path in away.latencies:
+        busy = [s for one in seen["it"] for s in one.latencies[path]]
+        for share, name in ((0.5, "median"), (0.99, "p99")):
+            shown = (percentile(values, share) for values in (busy, away.latencies[path]))
+            cells = (f"{1000 * one:.1f} ms" for one in shown)
+            report.rows.append([f"{path}, {name}", "", "", *cells])
+    errors = sum(one.errors for one in seen["it"])
+    report.rows.append(["no proper answer", "", "", str(errors), str(away.errors)])
+    report.bars = {f"{asked} is asked": spread(speeds[asked]) for asked in ASKED}
+    report.values = {"per_second": speeds, "errors": errors, "errors_hung": away.errors}
+    return report
+
+
+@contextmanager
+def fault_fs() -> Iterator[FaultFS]:
+    with tempfile.TemporaryDirectory(prefix="nas-syncd-bench-") as folder:
+        path, source = Path(folder, "nas"), Path(folder, "disk")
+        path.mkdir()
+        source.mkdir()
+        nas = FaultFS(path, source, ("--noreplace", "honour", "--subtype", "faultfs"))
+        nas.mount()
+        try:
+            yield nas
+        finally:
+            nas.tear_down()
 
 
 @contextmanager
@@ -105,7 +154,3 @@ def hung(nas: Path, hang: Callable[[], None]) -> Round:
         with askers(port) as told:
             time.sleep(HUNG_SECONDS)  # they ask meanwhile
         return Round(0, HUNG_SECONDS, told["seconds"], told["errors"])
-
-
-def spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
