@@ -36,7 +36,12 @@ ROOT = Path(__file__).parents[2]
 TESTS: dict[str, tuple[str, ...]] = {
     "decide.py": ("test_decide.py",),
     "copier.py": ("test_copier.py",),
-    "journal/store.py": ("test_journal.py", "test_flow.py"),
+    "journal/store.py": (
+        "test_journal.py",
+        "test_journal_damage.py",
+        "test_upkeep.py",
+        "test_flow.py",
+    ),
     "journal/runs.py": ("test_journal.py",),
     "mount.py": ("test_mount.py",),
 }
