@@ -109,6 +109,24 @@ def test_after_a_copy_found_it_full_something_must_have_been_freed(free, short, 
     assert judged is state
 
 
+@pytest.mark.parametrize(
+    ("changes", "known", "short", "told"),
+    [
+        ({"nas": None}, KNOWN, None, {"paired": True}),
+        ({"nas": None}, None, None, {"paired": False}),
+        ({"nas": "x"}, KNOWN, None, {"expected": UUID, "found": "x"}),
+        ({"mount": other("ext4")}, KNOWN, None, {"expected": "cifs", "found": "ext4"}),
+        ({"read_only": True}, KNOWN, None, {}),
+        ({"free": 9}, KNOWN, None, {"free": 9, "needed": 10}),
+        ({"free": 9}, KNOWN, Shortage(None, 30, float("inf")), {"free": 9, "needed": 30}),
+    ],
+)
+def test_the_reason_holds_what_tells_the_causes_apart(changes, known, short, told):
+    state, reason = judge(facts(**changes), "/nas", known, 10, short)
+
+    assert reason == Reason(f"mount.{state}", {"path": "/nas", **told})
+
+
 @pytest.mark.parametrize("state", BAD)
 def test_every_state_has_its_error_its_words_and_a_remedy(state):
     error = mount_error(a_view(state))
