@@ -300,6 +300,41 @@ def test_what_an_agent_that_was_killed_left_of_a_test_goes_although_its_run_live
     assert [f.exists() for f in (*killed, a_document, theirs)] == [False] * 3 + [True] * 2
 
 
+def test_what_a_copy_left_whose_row_was_deleted_goes_although_its_run_lives(world, keeper):
+    """The agent was killed in the middle of many copies, and before the next go rows were gone."""
+    id_ = world.add("a.pdf")
+    document = keeper.flow.table.get([id_])[id_]
+    begun = keeper.site.intent(keeper.site.nas or "", (PLACE,))
+    scope = keeper.flow.table.scope
+    keeper.site.journal.begin([(document, "a.pdf", begun)], scope, holder="h")
+    in_hand = put(world, begun.temp)
+    nobodys = put(world, temp_of(keeper.site, keeper.site.runs.mine, "77"))
+    keeper.turn()
+    assert [f.exists() for f in (in_hand, nobodys)] == [True, False]
+
+    keeper.site.journal.note(scope, document, State.GONE, None, keep_intent=True)
+    keeper.upkeep._clean_due = 0.0  # the monotonic clock is nobody's to set
+    keeper.turn()
+
+    assert not in_hand.exists()
+
+
+def test_what_waits_for_its_documents_next_go_is_looked_at_again(world, keeper):
+    id_ = world.add("a.pdf")
+    document = keeper.flow.table.get([id_])[id_]
+    begun = keeper.site.intent(keeper.site.nas or "", (PLACE,))
+    keeper.site.journal.begin([(document, "a.pdf", begun)], keeper.flow.table.scope, holder="h")
+    put(world, begun.temp)
+
+    keeper.turn()
+    first = keeper.upkeep._clean_due - time.monotonic()
+    keeper.upkeep._clean_due = 0.0
+    keeper.turn()
+    second = keeper.upkeep._clean_due - time.monotonic()
+
+    assert 50 < first < 61 < second < 121
+
+
 def test_another_installations_temp_file_is_left_for_an_hour_by_its_clock_and_by_ours(world):
     """The NAS's clock may be wrong: that the file is old must be seen by both."""
     keeper = Keeper(world)
