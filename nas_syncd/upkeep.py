@@ -27,6 +27,9 @@ from nas_syncd.site import Site
 
 YOUNG_SECONDS = 60.0
 FOREIGN_TEMP_SECONDS = 3600.0
+LEFT_TEMP_SECONDS = 60.0
+"""What a copy left that did not end waits for its document's next go. Should there be none, it is
+looked at again after this, then less and less often: a NAS may sleep."""
 YOUNG_PAGE = 2000
 RECONCILE_PAGE = 500
 RECONCILE_EVERY_SECONDS = 10.0
@@ -62,6 +65,7 @@ class Upkeep:
         """Questions on their way; only the restoring of temp files has several at once."""
         self._cleaned_epoch = 0
         self._clean_due = math.inf
+        self._left_wait = 0.0
         self._foreign: dict[str, float] = {}
         """Other installations' temp files, and since when we know them (monotonic)."""
         self._restores: list[tuple[str, Entry]] = []
@@ -123,7 +127,7 @@ class Upkeep:
         """A temp file with a receipt is the NAS's memory failing: it is put in its place, whoever
         wrote it. Without one it is removed when its run is dead; another installation's when
         both the NAS's clock and we have known it for an hour."""
-        remove = []
+        remove, left = [], 0
         mine = f"{TEMP_FOLDER}/{self.site.journal.installation}/"
         foreign: dict[str, float] = {}
         for path, age, size in answer["temps"]:
@@ -135,22 +139,31 @@ class Upkeep:
             found = self.site.journal.by_temp(path)
             if found is not None and found[1] and found[0].receipt is not None:
                 self._restores.append((path, found[0]))
-                continue
-            if self._is_dead(path.rpartition("/")[2], answer["agent"]):
+            elif self._is_dead(path.rpartition("/")[2], answer["agent"], found and found[0]):
                 remove.append(path)
                 _log.info("temp.removed", path=path, bytes=size)
+            else:
+                left += 1
         self._foreign = foreign
-        self._clean_due = time.monotonic() + FOREIGN_TEMP_SECONDS if foreign else math.inf
+        self._left_wait = max(LEFT_TEMP_SECONDS, 2 * self._left_wait) if left else 0.0
+        again = min(self._left_wait, FOREIGN_TEMP_SECONDS) or FOREIGN_TEMP_SECONDS
+        self._clean_due = time.monotonic() + again if foreign or left else math.inf
         self.site.runs.tidy()
         if remove:
             self._ask("remove", lambda _answer: None, paths=remove)
 
-    def _is_dead(self, name: str, agent: int) -> bool:
-        """Whether who made the temp file is no more: its run, or an agent of ours before this."""
+    def _is_dead(self, name: str, agent: int, entry: Entry | None) -> bool:
+        """Whether nobody needs the temp file any more: its run is over; or the run is ours, and it
+        is an agent's before this one, or no document's, or that of a row that is gone. The
+        journal knows of a copy before it begins."""
         run, trial = _TEMP.match(name), _TRIAL.match(name)
-        if trial is not None and trial[1] == self.site.runs.mine:
+        if run is None:
+            return False
+        if run[1] != self.site.runs.mine:
+            return not self.site.runs.alive(run[1])
+        if trial is not None:
             return int(trial[2]) != agent
-        return run is not None and not self.site.runs.alive(run[1])
+        return entry is None or entry.state is State.GONE
 
     def _restore(self, path: str, entry: Entry) -> None:
         receipt = entry.receipt

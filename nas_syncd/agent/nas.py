@@ -53,6 +53,7 @@ BATCH_SECONDS = 5.0
 MOST_FOLDERS = 128
 """A batch that has opened so many is ended: descriptors are few."""
 IDLE_SECONDS = 0.5
+NO_FILE = frozenset({errno.ENOENT, errno.ESTALE, errno.EISDIR, errno.ELOOP, errno.ENXIO})
 LIGHT_PER_WORKER = 4
 """A small copy waits for answers most of its time: so many more of them at once."""
 PROBE_BYTES = 4096
@@ -482,6 +483,14 @@ class NasRole:
                     raise nas_error(error, path, own=True) from error
             return {"removed": removed}
 
+    def _holds(self, tree: Tree, folder: Folder, name: str, digest: str, step: Step) -> bool:
+        try:
+            return read_digest(tree, folder, name, step) == digest
+        except OSError as error:
+            if error.errno in NO_FILE:
+                return False
+            raise nas_error(error, f"{folder.path}/{name}") from error
+
     def restore(self, job: Job) -> Message:
         """Put a temp file that has a receipt in its place: a NAS forgot the rename.
 
@@ -509,9 +518,11 @@ class NasRole:
                 rename_into_place(root.tree, temps, temp_name, folder, name, job.step)
                 sync_folder(folder.fd, self.calls)
             except (FileNotFoundError, FileExistsError):
-                # Gone since the listing, or come since it. Also seen: cifs remembers a name that
-                # the server lost with its power, and answers EEXIST until the mount is made anew.
-                return {"outcome": "differs"}
+                # Gone since the listing, or come since it: by a rename of ours perhaps, which was
+                # told otherwise. Also seen: cifs remembers a name that the server lost with its
+                # power, and answers EEXIST until the mount is made anew.
+                there = self._holds(root.tree, folder, name, wanted, job.step)
+                return {"outcome": "there" if there else "differs"}
             except OSError as error:
                 raise nas_error(error, destination) from error
             folder.names[place_key(name)] = name
