@@ -25,6 +25,7 @@ FOUND: dict[str, tuple[str, ...]] = {
         "a claim that could not be given back, a marker written in part stayed for ever",
         "a marker that was read did not count when its close failed",
         "a cleaning that was interrupted was not begun again",
+        "a restore that was done and told otherwise took its flag back",
     ),
     "lies": (
         "the flag stood on a file that was cut after its close, or lost after its rename",
