@@ -9,14 +9,17 @@ import os
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from nas_syncd import mount as mount_module
 from nas_syncd.agent.marker import root_error
-from nas_syncd.agent.process import Agent
+from nas_syncd.agent.process import Agent, AgentDiedError, AgentHungError
 from nas_syncd.errors import (
     MountError,
     NasDownError,
@@ -28,6 +31,7 @@ from nas_syncd.errors import (
 from nas_syncd.messages import LANGUAGES, REMEDIES, TEXTS, explain, render_error
 from nas_syncd.models import Identity, MountState, MountView, Reason
 from nas_syncd.mount import Guard, Shortage, judge, mount_error
+from nas_syncd.mounttable import MountPoint
 from nas_syncd.names import MARKER_NAME
 from nas_syncd.nasfs import nas_error
 from tests.helpers import NOW, a_view, files_below
@@ -567,3 +571,153 @@ def test_the_privacy_trouble_stays_itself_in_the_view_and_behind_every_wait():
         guard.raise_unless_usable()
     waiting = Reason("wait.mount", {"state": guard.view.trouble})
     assert "Privacy & Security" in explain(waiting, "en")
+
+
+# -- what the guard remembers, with a clock and an agent of our own -------------------------------
+
+
+class Scripted:
+    """An agent that answers what the test says, at once."""
+
+    def __init__(self):
+        self.answers = []
+        self.stuck = False
+        self.timeout_seconds = 7.4
+
+    def ask(self, _op, **_args):
+        asked = Future()
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            asked.set_exception(answer)
+        else:
+            asked.set_result(answer)
+        return asked
+
+
+class Clockwork:
+    """A guard whose time and mount table are the test's."""
+
+    def __init__(self, monkeypatch, identity=KNOWN):
+        self.now = 5000.0
+        self.line = MountPoint("41", "/nas", "cifs", "//nas/finance", ())
+        clock = SimpleNamespace(monotonic=lambda: self.now)
+        monkeypatch.setattr(mount_module, "time", clock)
+        monkeypatch.setattr(Guard, "_mount_line", lambda _guard: self.line)
+        self.agent = Scripted()
+        self.guard = Guard(self.agent, "/nas", identity=identity)
+
+    def look(self, *answers):
+        for answer in answers or (facts(),):
+            self.agent.answers = [answer]
+            view = self.guard.check().result(1)
+        return view
+
+
+@pytest.fixture
+def clockwork(monkeypatch):
+    return Clockwork(monkeypatch)
+
+
+def test_a_mount_that_hangs_says_for_how_long_it_was_waited(clockwork):
+    clockwork.guard.trouble(AgentHungError("", side="nas"))
+
+    view = clockwork.guard.view
+    assert view.state is MountState.HUNG
+    assert view.reason == Reason("mount.hung", {"path": "/nas", "seconds": 7})
+    assert mount_error(view).params == {"path": "/nas", "seconds": 7}
+
+
+def test_a_child_that_dies_is_the_mounts_trouble_unless_we_have_stopped_it(clockwork):
+    clockwork.look()
+    clockwork.guard.trouble(AgentDiedError("", stopped=True))
+    clockwork.guard.trouble(AgentHungError("", side="uploads"))
+    assert clockwork.guard.view.state is MountState.OK
+
+    clockwork.guard.trouble(AgentDiedError("", stopped=False))
+    assert clockwork.guard.view.state is MountState.DOWN
+
+
+@pytest.mark.parametrize(("identity", "paired"), [(KNOWN, True), (None, False)])
+def test_a_trouble_says_whether_there_was_a_nas_before(monkeypatch, identity, paired):
+    guard = Clockwork(monkeypatch, identity).guard
+
+    guard.trouble(NasDownError("x", errno="EIO"))
+
+    assert guard.view.reason == Reason(
+        "mount.down", {"errno": "EIO", "path": "/nas", "paired": paired}
+    )
+
+
+def test_a_full_nas_is_tried_after_longer_and_longer_until_it_was_well_for_a_while(clockwork):
+    def pauses(count):
+        for _ in range(count):
+            clockwork.guard.trouble(NasFullError("", free=10, needed=5))
+            yield clockwork.guard._short.until - clockwork.now
+
+    assert list(pauses(12)) == [4.0, 8.0, 16.0, 32.0, *[60.0] * 8]
+    clockwork.now += 120.0
+    assert list(pauses(1)) == [60.0]
+    clockwork.now += 120.1
+    assert list(pauses(2)) == [4.0, 8.0]
+
+
+def test_what_a_copy_wanted_must_be_free_first(clockwork):
+    clockwork.guard.trouble(NasFullError("", free=10, needed=500))
+
+    assert clockwork.look(facts(free=499)).reason.params["needed"] == 500
+    assert clockwork.look(facts(free=500)).state is MountState.OK
+
+
+def test_where_a_copy_was_not_told_what_is_free_the_next_look_is_the_measure(clockwork):
+    clockwork.guard.trouble(NasFullError("", needed=5))
+
+    seen = [clockwork.look(facts(free=free)).state for free in (90, 90, 91)]
+
+    assert seen == [MountState.FULL, MountState.FULL, MountState.OK]
+
+
+def test_a_shortage_that_is_over_is_forgotten(clockwork):
+    clockwork.guard.trouble(NasFullError("", free=10, needed=500))
+    clockwork.look(facts(free=500))
+
+    assert clockwork.look(facts(free=20)).state is MountState.OK
+
+
+@pytest.mark.parametrize("work_waits", [True, False])
+def test_an_automount_is_woken_by_work_only(clockwork, work_waits):
+    clockwork.look()
+    clockwork.line = clockwork.line._replace(file_system="autofs")
+
+    assert clockwork.guard.due(work_waits) is work_waits
+    clockwork.now += 10_000
+    assert clockwork.guard.due(work_waits) is work_waits
+
+
+def test_a_mount_that_went_away_is_asked_at_once_and_then_with_patience(clockwork):
+    clockwork.look()
+    clockwork.line = None
+    assert clockwork.guard.due(False)
+    clockwork.look(NasNotMountedError(""))
+
+    waited = []
+    for work_waits in (True, True, True, True, False):
+        began = clockwork.now
+        while not clockwork.guard.due(work_waits):
+            clockwork.now += 0.25
+        waited.append(clockwork.now - began)
+        clockwork.look(NasNotMountedError(""))
+
+    assert waited == [1.0, 2.0, 4.0, 5.0, 65.0]
+
+
+def test_a_question_that_would_join_a_stuck_one_is_not_asked_and_not_due_again_at_once(clockwork):
+    clockwork.look(AgentHungError("", side="nas"))
+    clockwork.agent.stuck = True
+    clockwork.now += 100
+
+    assert clockwork.look(facts()).state is MountState.HUNG
+    assert len(clockwork.agent.answers) == 1
+    assert not clockwork.guard.due(True)
+
+    clockwork.line = MountPoint("42", "/nas", "cifs", "//nas/finance", ())
+    assert clockwork.look(facts()).state is MountState.OK
