@@ -37,6 +37,7 @@ from nas_syncd.errors import (
     SourceChangedError,
     SourceMissingError,
     SourceRefusedError,
+    SourceUnreadableError,
     SyncError,
     VerifyError,
 )
@@ -854,6 +855,49 @@ def test_a_flush_is_made_so_often_that_each_stays_short(
     monkeypatch.setattr(copier_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     with tree_at(nas, calls) as tree, (nas / "x").open("wb") as file:
         assert copier_for(tree, an_order(uploads))._flush(file.fileno(), before) == after
+
+
+def test_a_source_that_cannot_be_read_is_nobody_elses_trouble(uploads, nas, monkeypatch):
+    source_read = os.read
+
+    def read(fd, size):
+        if os.readlink(f"/proc/self/fd/{fd}") == str(uploads / "a.pdf"):
+            raise OSError(errno.EIO, "disk")
+        return source_read(fd, size)
+
+    monkeypatch.setattr(os, "read", read)
+    with pytest.raises(SourceUnreadableError):
+        copy(nas, an_order(uploads))
+
+    assert files_below(nas) == {}
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EIO, MountError), (errno.EACCES, MountError)])
+def test_an_earlier_gos_temp_file_that_cannot_be_removed_stops_the_copy(uploads, nas, number, kind):
+    """It may be one that a server still writes to: first it must be gone."""
+    mine = ".nas-syncd-tmp/inst/7/.nas-syncd-dead-1.part"
+    put(nas, mine)
+
+    with pytest.raises(kind):
+        copy(nas, an_order(uploads, stale=[mine]), FaultyCalls(fail("unlink", number=number)))
+
+    assert files_below(nas) == {mine: CONTENT}
+
+
+@pytest.mark.parametrize(
+    ("number", "adopted"), [(errno.EACCES, True), (errno.EINVAL, True), (errno.EIO, False)]
+)
+def test_what_others_wrote_is_flushed_before_it_is_compared(uploads, nas, number, adopted):
+    """A descriptor for reading may not be able to; a flush that fails is no proof."""
+    put(nas, PLACE)
+    calls = FaultyCalls(fail("fsync", number=number))
+    order = an_order(uploads, candidates=(), adopt_only=(PLACE,))
+
+    if adopted:
+        assert find(nas, order, calls).destination == PLACE
+    else:
+        with pytest.raises(MountError):
+            find(nas, order, calls)
 
 
 # -- two at once ------------------------------------------------------------------------------
