@@ -22,7 +22,7 @@ from nas_syncd.journal import DaemonLock, Journal, Runs
 from nas_syncd.journal.schema import VERSIONS, statements
 from nas_syncd.journal.store import FILE_NAME, LEGAL
 from nas_syncd.models import Identity, Intent, Reason, Scope, SourceVersion, State
-from tests.helpers import SCOPE, Clock, a_document, a_receipt
+from tests.helpers import SCOPE, Clock, a_document, a_receipt, open_descriptors
 
 PROJECT = Path(__file__).resolve().parents[1]
 DOCUMENT = a_document("7")
@@ -649,7 +649,48 @@ def test_a_forked_worker_does_not_keep_its_parents_run_alive(tmp_path, runs):
         assert say(process) == "end"
 
 
+def test_runs_and_locks_leave_no_descriptor_open_and_are_private(tmp_path):
+    before = open_descriptors()
+    runs, lock = Runs(tmp_path), DaemonLock(tmp_path)
+    lock.acquire()
+    files = [tmp_path / "daemon.lock", tmp_path / "runs" / runs.mine]
+
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o600]
+    assert [file.read_text() for file in files] == [f"{os.getpid()}\n"] * 2
+    assert open_descriptors() == before + 2
+    with pytest.raises(StateDirectoryBusyError):
+        DaemonLock(tmp_path).acquire()
+    assert open_descriptors() == before + 2
+
+    for _ in range(2):  # the second time there is nothing to do
+        lock.release()
+        runs.close()
+    assert open_descriptors() == before
+
+
+def test_runs_begin_where_there_were_some_and_say_where_they_cannot(tmp_path):
+    Runs(tmp_path).close()
+    Runs(tmp_path).close()
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "runs").touch()
+
+    with pytest.raises(JournalError) as caught:
+        Runs(tmp_path / "x")
+
+    assert caught.value.params["path"] == str(tmp_path / "x" / "runs")
+
+
 # -- the daemon's lock ----------------------------------------------------------------------------
+
+
+def test_a_lock_file_holds_nothing_of_who_had_it_before(tmp_path):
+    (tmp_path / "daemon.lock").write_text("123456789012345\n")
+    lock = DaemonLock(tmp_path)
+
+    lock.acquire()
+
+    assert (tmp_path / "daemon.lock").read_text() == f"{os.getpid()}\n"
+    lock.release()
 
 
 def test_a_second_daemon_is_told_the_pid_of_the_first(tmp_path):
