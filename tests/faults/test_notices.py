@@ -11,6 +11,7 @@ from nas_syncd import copier, flow
 from nas_syncd.agent import nas as agent
 from nas_syncd.copier import Copier
 from nas_syncd.errors import SyncError
+from nas_syncd.upkeep import Upkeep
 from tests.faults import calls, lies
 from tests.faults.golden import ToldError
 from tests.faults.lab import BrokenError, DirtyError, LiedError, LostError, StuckError
@@ -59,6 +60,7 @@ def test_a_copier_that_replaces(tmp_path, monkeypatch):
 def test_a_copier_that_leaves_its_temp_files(tmp_path, monkeypatch):
     monkeypatch.setattr(Copier, "_remove", lambda *_: None)
     monkeypatch.setattr(Copier, "_remove_stale", lambda _self: None)
+    monkeypatch.setattr(Upkeep, "_is_dead", lambda *_: False)  # which would clear away after it
     with pytest.raises(DirtyError):
         calls.GROUP.run(f"{FLUSH}: ENOSPC once", tmp_path)
 
