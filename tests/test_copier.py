@@ -155,6 +155,7 @@ def test_a_big_file_is_flushed_in_steps_and_its_progress_told(uploads, nas):
     made_folders = before_the_end.count("mkdir")
     assert before_the_end.count("fsync") > made_folders
     assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[0] == (BLOCK_BYTES, 2 * len(content))
     assert told[-1] == (2 * len(content), 2 * len(content))
     assert {total for _, total in told} == {2 * len(content)}
     writes = [op for op in calls.log if op in ("write", "fsync")]
