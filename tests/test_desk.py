@@ -401,7 +401,12 @@ def test_ready_says_what_is_not_there(tmp_path):
     stage = Stage(tmp_path)  # no marker: not mounted
     with serving(stage) as ask:
         assert ask.get("/healthz").data["status"] == "ok"
-        wait_until(lambda: ask.get("/readyz").data["checks"]["uploads"]["ok"], "the folder")
+
+        def both_looked_at():
+            checks = ask.get("/readyz").data["checks"]
+            return checks["uploads"]["ok"] and checks["mount"]["state"] != "unknown"
+
+        wait_until(both_looked_at, "a look at the folder and at the NAS")
         said = ask.get("/readyz?lang=en")
         assert (said.status, said.data["ready"]) == (503, False)
         checks = said.data["checks"]
