@@ -154,8 +154,8 @@ class Upkeep:
 
     def _is_dead(self, name: str, agent: int, entry: Entry | None) -> bool:
         """Whether nobody needs the temp file any more: its run is over; or the run is ours, and it
-        is an agent's before this one, or no document's, or that of a row that is gone. The
-        journal knows of a copy before it begins."""
+        is an agent's before this one, or of a copy without a receipt that nobody has in hand. What
+        the journal does not know stays while its run lives: a NAS may have brought it back."""
         run, trial = _TEMP.match(name), _TRIAL.match(name)
         if run is None:
             return False
@@ -163,7 +163,7 @@ class Upkeep:
             return not self.site.runs.alive(run[1])
         if trial is not None:
             return int(trial[2]) != agent
-        return entry is None or entry.state is State.GONE
+        return entry is not None and entry.holder is None
 
     def _restore(self, path: str, entry: Entry) -> None:
         receipt = entry.receipt
