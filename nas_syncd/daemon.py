@@ -278,6 +278,8 @@ class Daemon:
             hints.taken()
 
     def _offer(self, documents: Iterable[Document]) -> None:
+        documents, active = list(documents), self.flow.active()
+        self.intake.met(document for document in documents if document.id not in active)
         self.flow.offer(documents)
 
     def _offer_with(self, documents: Iterable[Document], sources: dict[str, Source]) -> None:

@@ -8,6 +8,7 @@ together is journaled and marked together.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import queue
 import random
@@ -56,9 +57,13 @@ from nas_syncd.names import SHA_PLACE, place_key
 from nas_syncd.site import Site
 from nas_syncd.watcher import UploadsState
 
-IN_FLIGHT_PER_WORKER = 16
+IN_FLIGHT_PER_WORKER = 32
 """So many that what has come back is journaled and marked in groups: a group costs some flushes,
 whatever its size."""
+GATHER_SECONDS = 0.03
+"""So long at most an answer waits for others, while the NAS agent has enough to do."""
+ENOUGH = 0.25
+"""Of all that may be in flight: the agent does not run out of work before more is sent to it."""
 ACTIVE_PER_FLIGHT = 4
 """Documents that are looked at or ready, for each that is being copied."""
 UNCONFIRMED_LIMIT = 3
@@ -261,6 +266,10 @@ class Flow:
                 answered.append(message)
             else:
                 self._others.append(message)
+        for landing in answered:
+            self._flying.pop(landing.work.document.id, None)
+            self._orphans.discard(landing.work.document.id)
+        self._dispatch()  # the agent has to do while all else is written
         self._land(answered)
         for one in looked:
             self._decide(one.documents, one.sources)
@@ -309,7 +318,17 @@ class Flow:
             while True:
                 messages.append(self.inbox.get_nowait())
         except queue.Empty:
+            if messages:
+                self._gather(messages)
             return messages
+
+    def _gather(self, messages: list[Any]) -> None:
+        """Wait for more answers, as long as nothing else has come and the agent is busy."""
+        due = time.monotonic() + GATHER_SECONDS
+        enough = ENOUGH * self._capacity
+        with contextlib.suppress(queue.Empty):
+            while isinstance(messages[-1], Answered) and len(self._flying) - len(messages) > enough:
+                messages.append(self.inbox.get(timeout=max(0.0, due - time.monotonic())))
 
     # -- deciding ---------------------------------------------------------------------------
 
@@ -588,8 +607,6 @@ class Flow:
         works = {one.work.document.id: one.work for one in answered}
         for one in answered:
             work = one.work
-            self._flying.pop(work.document.id, None)
-            self._orphans.discard(work.document.id)
             self._release(work)
             if one.error is not None:
                 self._failed(work, one.error)
@@ -601,10 +618,11 @@ class Flow:
                 landed[work.document.id] = Marking(work.document, receipt, adopted, work.begun)
                 self._unconfirmed.pop(work.document.id, None)
         if receipts:
-            for document_id in self.site.journal.receive(receipts):
+            marking = not self.database_away()
+            for document_id in self.site.journal.receive(receipts, marking=marking):
                 self._yield_place(works[document_id], landed.pop(document_id).receipt)
             self._unmarked.update(landed)
-            self._mark()
+            self._mark(noted=landed if marking else ())
 
     def _yield_place(self, work: Work, receipt: Receipt) -> None:
         """Another process has taken that very file for its document: try the next name."""
@@ -629,8 +647,12 @@ class Flow:
             filed_as=work.decision.filed_as,
         )
 
-    def _mark(self) -> None:
-        """Set the flags of what was received; without the database the receipts wait."""
+    def _mark(self, noted: Collection[str] = ()) -> None:
+        """Set the flags of what was received; without the database the receipts wait.
+
+        Args:
+            noted: Of these the journal says already that their flags are being set.
+        """
         if not self._unmarked:
             return
         group, self._unmarked = self._unmarked, {}
@@ -638,14 +660,12 @@ class Flow:
             self._keep_unmarked(group, Reason(DatabaseUnavailableError.code))
             return
         scope, journal = self.table.scope, self.site.journal
-        ours = journal.note_all(
-            scope,
-            [(marking.document, State.MARKING, None, None) for marking in group.values()],
-            holder=self.holder,
-            only_from=_MARKABLE,
-        )
-        for document_id in set(group) - ours:  # somebody else was quicker
-            self._tell_elsewhere(group.pop(document_id).document)
+        others = {id_: marking.document for id_, marking in group.items() if id_ not in noted}
+        if others:
+            moves = [(document, State.MARKING, None, None) for document in others.values()]
+            ours = journal.note_all(scope, moves, holder=self.holder, only_from=_MARKABLE)
+            for document_id in set(others) - ours:  # somebody else was quicker
+                self._tell_elsewhere(group.pop(document_id).document)
         try:
             outcomes = self.table.mark(
                 [(m.document.id, m.document.file_path) for m in group.values()], self.site.now()

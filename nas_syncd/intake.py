@@ -84,6 +84,12 @@ class Intake:
             # Beyond that, the pending rows lead to their files, a little later.
         self._due_known_until = 0.0
 
+    def met(self, documents: Iterable[Document]) -> None:
+        """The rows of these were found otherwise: nobody need look for them."""
+        if self._files:
+            for relative in map(self.site.relative, documents):
+                self._files.pop(relative or "", None)
+
     def due(self) -> float | None:
         """Return when the next look is due, monotonic; None when nothing waits."""
         if time.monotonic() >= self._due_known_until:

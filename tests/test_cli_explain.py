@@ -55,7 +55,7 @@ def test_a_document_that_is_safe_shows_its_proof_and_its_history(desk: Desk):
     assert only["receipt"]["destination"] == "2024/01/factures/a.pdf"
     assert only["receipt"]["sha256"].startswith("ba7816bf")
     assert only["journal"]["state"] == "synced"
-    assert [line["became"] for line in only["history"]] == ["synced", "marking", "copied"]
+    assert [line["became"] for line in only["history"]] == ["synced", "copied"]
     assert only["history"][0]["detail"]["destination"] == "2024/01/factures/a.pdf"
     shown = desk("explain", str(row)).out
     assert only["receipt"]["sha256"] in shown

@@ -6,13 +6,14 @@ import contextlib
 import os
 import signal
 import sqlite3
+import threading
 import time
 from dataclasses import replace
 
 import pytest
 
 from nas_syncd.documents import MarkOutcome, gates
-from nas_syncd.flow import backoff_seconds
+from nas_syncd.flow import ENOUGH, IN_FLIGHT_PER_WORKER, Answered, Work, backoff_seconds
 from nas_syncd.messages import LANGUAGES, TEXTS
 from nas_syncd.models import (
     FateKind,
@@ -90,7 +91,7 @@ def test_a_document_is_copied_and_marked(world, flow):
     assert known.receipt.nas == world.uuid
     assert known.intent is None
     history = [row["became"] for row in flow.site.journal.history(flow.table.scope, id_)]
-    assert history == ["synced", "marking", "copied"]
+    assert history == ["synced", "copied"]
 
 
 def test_what_is_safe_is_left_alone(world, flow):
@@ -103,6 +104,63 @@ def test_what_is_safe_is_left_alone(world, flow):
     assert (fate.kind, fate.reason.code) == (FateKind.NOTHING, "rest.synced")
     assert identity(world.nas / FOLDER / "a.pdf") == before
     assert world.flags(id_) == [True]
+
+
+def test_what_comes_back_while_the_agent_is_busy_is_landed_in_one_group(world, flow, monkeypatch):
+    monkeypatch.setattr("nas_syncd.flow.GATHER_SECONDS", 60.0)
+    most = flow.site.plan.workers * IN_FLIGHT_PER_WORKER
+    answers = [Answered(Work(None, None, None), None, None) for _ in range(most)]
+    flow._flying = dict(enumerate(answers))
+    thread = threading.Thread(target=lambda: [flow.inbox.put(one) for one in answers])
+    thread.start()
+
+    together = flow._receive(60.0)
+
+    thread.join()
+    assert len(together) >= most * (1 - ENOUGH)
+    flow._flying.clear()
+
+
+def test_the_last_answers_wait_for_nothing(world, flow, monkeypatch):
+    monkeypatch.setattr("nas_syncd.flow.GATHER_SECONDS", 60.0)
+    flow._flying = dict.fromkeys(range(2))
+    flow.inbox.put(Answered(Work(None, None, None), None, None))
+    began = time.monotonic()
+
+    assert len(flow._receive(60.0)) == 1
+    assert time.monotonic() - began < 30
+    flow._flying.clear()
+
+
+def test_an_answer_waits_for_no_others_once_something_else_has_come(world, flow, monkeypatch):
+    monkeypatch.setattr("nas_syncd.flow.GATHER_SECONDS", 60.0)
+    flow._flying = dict.fromkeys(range(flow.site.plan.workers * IN_FLIGHT_PER_WORKER))
+    flow.inbox.put(Answered(Work(None, None, None), None, None))
+    threading.Timer(0.05, flow.inbox.put, ["news"]).start()
+
+    assert flow._receive(60.0)[1:] == ["news"]
+    flow._flying.clear()
+
+
+def test_the_agent_gets_new_work_before_what_it_did_is_written_down(world, flow, monkeypatch):
+    monkeypatch.setattr("nas_syncd.flow.IN_FLIGHT_PER_WORKER", 1)
+    told, journal, agent = [], flow.site.journal, flow.site.agent
+    receive, ask = journal.receive, agent.ask
+
+    def noted(name, call):
+        def wrapped(*args, **values):
+            told.append(name)
+            return call(*args, **values)
+
+        return wrapped
+
+    monkeypatch.setattr(journal, "receive", noted("written down", receive))
+    monkeypatch.setattr(agent, "ask", noted("asked", ask))
+
+    world.go(flow, [world.add(f"{n}.pdf") for n in range(flow.site.plan.workers + 1)])
+
+    first = told.index("written down")
+    assert told[:first].count("asked") > flow.site.plan.workers
 
 
 def test_many_documents_are_each_copied_once(world, flow):

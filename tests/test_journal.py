@@ -121,6 +121,30 @@ def test_one_illegal_move_among_many_undoes_them_all(journal):
     assert journal.entry(SCOPE, "7").state is State.COPIED
 
 
+def test_a_receipt_whose_flag_is_set_at_once_is_kept_as_marking(journal):
+    receipt = a_receipt(DOCUMENT)
+    bring_to(journal, DOCUMENT, State.COPYING)
+
+    assert journal.receive([(DOCUMENT, "7.pdf", receipt, "t.part")], marking=True) == set()
+
+    known = journal.entry(SCOPE, "7")
+    assert (known.state, known.receipt, known.intent) == (State.MARKING, receipt, None)
+    assert journal.tally(SCOPE, receipt.nas).unmarked == 1
+    journal.note(SCOPE, DOCUMENT, State.SYNCED)
+    assert [row["became"] for row in journal.history(SCOPE, "7")] == ["synced", "copied"]
+
+
+def test_two_documents_of_one_call_do_not_get_the_same_place(journal):
+    other = a_document("8")
+    first = a_receipt(DOCUMENT)
+    second = replace(a_receipt(other), destination=first.destination)
+
+    refused = journal.receive([(DOCUMENT, "7.pdf", first, None), (other, "8.pdf", second, None)])
+
+    assert refused == {"8"}
+    assert journal.entry(SCOPE, "8").state is State.WAITING
+
+
 def test_since_is_when_this_state_with_this_reason_began(journal, clock):
     began = clock.time
     journal.note(SCOPE, DOCUMENT, State.WAITING, Reason("wait.no_file"))

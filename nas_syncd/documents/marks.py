@@ -20,13 +20,10 @@ from nas_syncd.documents.names import MarkOutcome
 from nas_syncd.documents.shape import MYSQL, Shape
 from nas_syncd.documents.values import lenient_text, sendable
 
-_GROUP = 100
+_GROUP = 200
 """Pairs in one statement: few enough for every database's limits on terms and parameters."""
 _GOES = 3
 """How often a row that should have matched, and did not, is tried."""
-
-_SIZES = (1, 2, 4, 8, 16, 32, 64, _GROUP)
-"""Of the statements: a few that are kept, not one for each number of pairs."""
 
 Pairs = dict[object, tuple[str, str]]
 """The database's key → (id as given, path)."""
@@ -105,25 +102,23 @@ class _Update:
         """Run it; return the keys of the rows that it changed."""
         wanted = [(key, path) for key, (_, path) in pairs.items()]
         if self.shape.returning:
-            rows = self._run(wanted).scalars().all()
+            rows = self._run(sql.any_pair, sql.pair_values(wanted)).scalars().all()
             return [key for key in (_canonical(self.shape, raw) for raw in rows) if key in pairs]
-        return [one[0] for one in wanted if self._run([one]).rowcount]
+        return [one[0] for one in wanted if self._run(sql.same_row, sql.row_values(*one)).rowcount]
 
-    def _run(self, wanted: list[tuple[object, str]]) -> sa.CursorResult[Any]:
-        size = next(size for size in _SIZES if size >= len(wanted))
-        wanted = wanted + wanted[-1:] * (size - len(wanted))
-        return self.connection.execute(
-            self._statement(size), {**self.values, **sql.pair_values(wanted)}
-        )
+    def _run(
+        self, where: Callable[[Shape], sql.Condition], values: Mapping[str, object]
+    ) -> sa.CursorResult[Any]:
+        return self.connection.execute(self._statement(where), {**self.values, **values})
 
-    def _statement(self, size: int) -> sa.UpdateBase:
-        """Built once for each table and size: to build it costs more than to run it."""
-        shape, known = self.shape, self.shape.statements
-        key = (self.build.__name__, size)
-        if key not in known:
-            update = self.build(shape).where(sql.any_pair(shape, size))
-            known[key] = update.returning(shape["id"]) if shape.returning else update
-        return known[key]
+    def _statement(self, where: Callable[[Shape], sql.Condition]) -> sa.UpdateBase:
+        """Built once for each table: to build it costs more than to run it."""
+        shape, name = self.shape, self.build.__name__
+        if name not in shape.statements:
+            update = self.build(shape).where(where(shape))
+            statement = update.returning(shape["id"]) if shape.returning else update
+            shape.statements[name] = statement
+        return shape.statements[name]
 
 
 def _groups(shape: Shape, paths: Mapping[str, str]) -> Iterator[Pairs]:

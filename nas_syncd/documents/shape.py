@@ -54,7 +54,7 @@ class Shape:
     """Which of them are times with zone."""
     returning: bool
     """``UPDATE … RETURNING`` works here."""
-    statements: dict[tuple[str, int], sa.UpdateBase] = field(default_factory=dict, compare=False)
+    statements: dict[str, sa.UpdateBase] = field(default_factory=dict, compare=False)
     """Those that were built for this table, to be run again with other values."""
 
     def __getitem__(self, logical: str) -> sa.ColumnClause[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +17,8 @@ Condition = sa.ColumnElement[bool]
 
 OURS = "nas_syncd_"
 """So begin the names of values that come later: none may be a column's."""
-STAMP = f"{OURS}stamp"
+STAMP, KEY, PATH = f"{OURS}stamp", f"{OURS}key", f"{OURS}path"
+KEYS, PAIRS = f"{OURS}keys", f"{OURS}pairs"
 
 
 def raw(value: object) -> sa.BindParameter[Any]:
@@ -29,7 +30,7 @@ def raw(value: object) -> sa.BindParameter[Any]:
     return sa.bindparam(None, value, type_=NullType(), unique=True)
 
 
-def named(name: str) -> sa.BindParameter[Any]:
+def named(name: str) -> sa.ColumnElement[Any]:
     """Like :func:`raw`; the value comes when the statement is run."""
     return sa.bindparam(name, type_=NullType())
 
@@ -92,35 +93,41 @@ def beyond(shape: Shape, after: str | None) -> Condition:
     return key > raw(values[0]) if values else key.is_not(sa.null())
 
 
-def same_path(shape: Shape, path: sa.BindParameter[Any]) -> Condition:
-    """The row's ``file_path`` is *path*, letter by letter, whatever its collation thinks."""
-    column = shape["file_path"]
-    if shape.dialect == SQLITE:
-        return column == sa.collate(path, "BINARY")
-    if shape.dialect == POSTGRESQL:
-        return sa.collate(sa.cast(column, sa.Text), "C") == path
-    return bytes_of(column) == bytes_of(path)
+def same_row(shape: Shape) -> Condition:
+    """The row has the key and the path of :func:`row_values`."""
+    path = named(PATH)
+    if shape.dialect == MYSQL:
+        path = bytes_of(path)
+    return sa.and_(shape["id"] == named(KEY), exact_path(shape) == path)
 
 
-def any_pair(shape: Shape, count: int) -> Condition:
-    """The row is one of *count* pairs of key and path (see :func:`pair_values`).
+def row_values(key: object, path: str) -> dict[str, object]:
+    return {KEY: key, PATH: path}
+
+
+def any_pair(shape: Shape) -> Condition:
+    """The row is one of the pairs of :func:`pair_values`, however many: a statement that is
+    compiled once.
 
     The keys stand in it twice, so that every database finds the rows by its index.
     """
-    keys = [named(f"{OURS}key_{number}") for number in range(count)]
-    pairs = (
-        sa.and_(shape["id"] == key, same_path(shape, named(f"{OURS}path_{number}")))
-        for number, key in enumerate(keys)
-    )
-    return sa.and_(shape["id"].in_(keys), sa.or_(*pairs))
+    keys = sa.bindparam(KEYS, type_=NullType(), expanding=True)
+    pairs = sa.bindparam(PAIRS, type_=sa.types.TupleType(NullType(), NullType()), expanding=True)
+    return sa.and_(shape["id"].in_(keys), sa.tuple_(shape["id"], exact_path(shape)).in_(pairs))
 
 
-def pair_values(pairs: Iterable[tuple[object, str]]) -> dict[str, object]:
-    """What :func:`any_pair` is to be asked for."""
-    values: dict[str, object] = {}
-    for number, (key, path) in enumerate(pairs):
-        values[f"{OURS}key_{number}"], values[f"{OURS}path_{number}"] = key, path
-    return values
+def pair_values(pairs: Sequence[tuple[object, str]]) -> dict[str, object]:
+    return {KEYS: [key for key, _ in pairs], PAIRS: pairs}
+
+
+def exact_path(shape: Shape) -> sa.ColumnElement[Any]:
+    """The row's ``file_path``, to be compared letter by letter, whatever its collation thinks."""
+    column = shape["file_path"]
+    if shape.dialect == SQLITE:
+        return sa.collate(column, "BINARY")
+    if shape.dialect == POSTGRESQL:
+        return sa.collate(sa.cast(column, sa.Text), "C")
+    return bytes_of(column)
 
 
 def rows(shape: Shape, *where: Condition) -> sa.Select[Any]:
@@ -218,7 +225,7 @@ def in_utc(shape: Shape, name: str) -> sa.ColumnElement[Any]:
     return shape[name]
 
 
-def _stamp(shape: Shape) -> sa.BindParameter[Any]:
+def _stamp(shape: Shape) -> sa.ColumnElement[Any]:
     if shape.stamp is Stamp.TEXT:
         return named(STAMP)
     return sa.bindparam(STAMP, type_=sa.DateTime(timezone=shape.stamp is Stamp.ZONED))

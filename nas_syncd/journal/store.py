@@ -17,6 +17,7 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -47,10 +48,11 @@ FILE_NAME = "journal.sqlite3"
 BUSY_SECONDS = 10.0
 _CHUNK = 400
 T = TypeVar("T")
-_NO_INTENT = (
-    "intent_run = NULL, intent_nas = NULL, intent_temp = NULL, intent_places = NULL,"
-    " intent_at = NULL"
+_NO_INTENT: dict[str, object] = dict.fromkeys(
+    ("intent_run", "intent_nas", "intent_temp", "intent_places", "intent_at")
 )
+_PASSING = frozenset({State.COPYING, State.MARKING})
+"""States that last a moment: the history does without them."""
 
 _OPEN = frozenset({State.WAITING, State.COPYING, State.FAILED, State.PROBLEM, State.GONE})
 LEGAL: dict[State, frozenset[State]] = {
@@ -469,20 +471,16 @@ class Journal:
                 entry = known.get(document.id)
                 if self._held(entry, holder) or _overtaken(entry, document, decided_on):
                     continue
-                self._move(db, scope, document, State.COPYING, None, relative=relative, was=entry)
-                db.execute(
-                    "UPDATE document SET intent_run = ?, intent_nas = ?, intent_temp = ?,"
-                    " intent_places = ?, intent_at = ?, holder = ?"
-                    " WHERE db = ? AND tbl = ? AND id = ?",
-                    (
-                        intent.run,
-                        intent.nas,
-                        intent.temp,
-                        json.dumps(intent.candidates),
-                        time_text(intent.begun_at),
-                        holder or None,
-                        *_key(scope, document),
-                    ),
+                changes = {
+                    "intent_run": intent.run,
+                    "intent_nas": intent.nas,
+                    "intent_temp": intent.temp,
+                    "intent_places": json.dumps(intent.candidates),
+                    "intent_at": time_text(intent.begun_at),
+                    "holder": holder or None,
+                }
+                self._move(
+                    db, scope, document, entry, State.COPYING, relative=relative, changes=changes
                 )
                 may.add(document.id)
         return may
@@ -497,65 +495,89 @@ class Journal:
         with self._transaction() as db:
             db.execute("UPDATE document SET holder = NULL WHERE holder = ?", (holder,))
 
-    def receive(self, receipts: Sequence[tuple[Document, str, Receipt, str | None]]) -> set[str]:
+    def receive(
+        self,
+        receipts: Sequence[tuple[Document, str, Receipt, str | None]],
+        *,
+        marking: bool = False,
+    ) -> set[str]:
         """Keep receipts: durable on return. Each is (document, relative, receipt, temp).
 
         Returns the ids of those whose place is another document's by now (another process has
         adopted the very same file a moment ago): theirs are not kept, they go on waiting.
+
+        Args:
+            marking: Their flags are set at once: one transaction less.
         """
         refused: set[str] = set()
         with self._transaction(durable=True) as db:
+            known = self._known(receipts)
+            owned = self._owned(receipts)
             for document, relative, receipt, temp in receipts:
                 scope = receipt.scope
-                owner = self.owners(receipt.nas, [receipt.destination])
+                entry = known.get((scope, document.id))
+                place = (receipt.nas, place_key(receipt.destination))
                 mine = Owner(scope, document.id, document.file_path)
-                if any(one != mine for one in owner.values()):
-                    self._refuse_receipt(db, document, relative, receipt)
+                if owned.setdefault(place, mine) != mine:
+                    reason = Reason("wait.place", {"path": receipt.destination})
+                    self._move(
+                        db,
+                        scope,
+                        document,
+                        entry,
+                        State.WAITING,
+                        reason,
+                        relative=relative,
+                        changes=_NO_INTENT,
+                    )
                     refused.add(document.id)
                     continue
-                self._move(db, scope, document, State.COPIED, None, relative=relative)
-                db.execute(
-                    "UPDATE document SET size = ?, mtime_ns = ?, inode = ?, algorithm = 'sha256',"
-                    " digest = ?, nas = ?, destination = ?, filed_as = ?, received_at = ?,"
-                    f" temp = ?, young = 1, attempts = 0, next_attempt = NULL, {_NO_INTENT}"
-                    " WHERE db = ? AND tbl = ? AND id = ?",
-                    (
-                        receipt.version.size,
-                        receipt.version.mtime_ns,
-                        receipt.version.inode,
-                        receipt.sha256,
-                        receipt.nas,
-                        receipt.destination,
-                        receipt.filed_as,
-                        time_text(receipt.received_at),
-                        temp,
-                        *_key(scope, document),
-                    ),
+                changes = _kept(receipt, temp)
+                self._move(
+                    db,
+                    scope,
+                    document,
+                    entry,
+                    State.COPIED,
+                    relative=relative,
+                    changes={**changes, "state": State.MARKING} if marking else changes,
                 )
                 db.execute(
                     "INSERT INTO place VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nas, key)"
                     " DO UPDATE SET digest = excluded.digest",
                     (
-                        receipt.nas,
-                        place_key(receipt.destination),
+                        *place,
                         receipt.destination,
                         *_key(scope, document),
                         document.file_path,
                         receipt.sha256,
                     ),
                 )
-
         return refused
 
-    def _refuse_receipt(
-        self, db: sqlite3.Connection, document: Document, relative: str, receipt: Receipt
-    ) -> None:
-        reason = Reason("wait.place", {"path": receipt.destination})
-        self._move(db, receipt.scope, document, State.WAITING, reason, relative=relative)
-        db.execute(
-            f"UPDATE document SET {_NO_INTENT} WHERE db = ? AND tbl = ? AND id = ?",
-            _key(receipt.scope, document),
-        )
+    def _known(
+        self, receipts: Sequence[tuple[Document, str, Receipt, str | None]]
+    ) -> dict[tuple[Scope, str], Entry]:
+        ids: dict[Scope, list[str]] = {}
+        for document, _, receipt, _ in receipts:
+            ids.setdefault(receipt.scope, []).append(document.id)
+        return {
+            (scope, id_): entry
+            for scope, some in ids.items()
+            for id_, entry in self.entries(scope, some).items()
+        }
+
+    def _owned(
+        self, receipts: Sequence[tuple[Document, str, Receipt, str | None]]
+    ) -> dict[tuple[str, str], Owner]:
+        places: dict[str, list[str]] = {}
+        for _, _, receipt, _ in receipts:
+            places.setdefault(receipt.nas, []).append(receipt.destination)
+        return {
+            (nas, key): owner
+            for nas, some in places.items()
+            for key, owner in self.owners(nas, some).items()
+        }
 
     def note(
         self,
@@ -597,27 +619,26 @@ class Journal:
         stand in one of *only_from* any more: somebody else was quicker. Returns the ids moved.
         """
         moved: set[str] = set()
+        until = time_text(next_attempt) if next_attempt else None
         with self._transaction() as db:
             known = self.entries(scope, [document.id for document, *_ in moves])
             for document, state, reason, relative in moves:
+                if document.id in moved:  # twice in one call
+                    known |= self.entries(scope, [document.id])
                 was = known.get(document.id)
                 if self._held(was, holder) or (was and was.state not in only_from):
                     continue
                 moved.add(document.id)
-                self._move(db, scope, document, state, reason, relative=relative, was=was)
-                changes = ["next_attempt = ?"]
+                changes: dict[str, object] = {"next_attempt": until}
                 if failed:
-                    changes.append("attempts = attempts + 1")
+                    same = was is not None and was.file_path == document.file_path
+                    changes["attempts"] = (was.attempts if was and same else 0) + 1
                 if state is not State.MARKING:
-                    changes.append("holder = NULL")
+                    changes["holder"] = None
                 if not keep_intent:
-                    changes.append(_NO_INTENT)
-                db.execute(
-                    f"UPDATE document SET {', '.join(changes)} WHERE db = ? AND tbl = ? AND id = ?",
-                    (
-                        time_text(next_attempt) if next_attempt else None,
-                        *_key(scope, document),
-                    ),
+                    changes |= _NO_INTENT
+                self._move(
+                    db, scope, document, was, state, reason, relative=relative, changes=changes
                 )
         return moved
 
@@ -625,11 +646,8 @@ class Journal:
         """The receipt proves nothing any more. What was filed stays, and stays this document's
         place; and a temp file that a NAS brings back is still known by the receipt."""
         with self._transaction(durable=True) as db:
-            self._move(db, scope, document, State.WAITING, reason)
-            db.execute(
-                "UPDATE document SET young = 0 WHERE db = ? AND tbl = ? AND id = ?",
-                _key(scope, document),
-            )
+            entry = self.entry(scope, document.id)
+            self._move(db, scope, document, entry, State.WAITING, reason, changes={"young": 0})
 
     def retry_now(self, scope: Scope, ids: Collection[str]) -> None:
         """Clear the backoff: somebody asked for these now."""
@@ -653,15 +671,20 @@ class Journal:
         db: sqlite3.Connection,
         scope: Scope,
         document: Document,
+        was: Entry | None,
         state: State,
-        reason: Reason | None,
+        reason: Reason | None = None,
         *,
         relative: str | None = None,
-        was: Entry | None = None,
+        changes: Mapping[str, object],
     ) -> None:
-        """The one place where a document changes its state."""
-        entry = was or self.entry(scope, document.id)
-        now = time_text(self._now())
+        """The one place where a document changes its state.
+
+        Args:
+            was: What the journal holds of it, read in this transaction.
+            changes: What else is to be set in its row, by column.
+        """
+        entry, now = was, time_text(self._now())
         code = reason.code if reason else None
         if entry is not None and entry.file_path != document.file_path:
             self._start_over(db, scope, document, entry, now)
@@ -669,27 +692,25 @@ class Journal:
         if entry is not None and state not in LEGAL[entry.state]:
             raise JournalError(f"{document.id}: {entry.state} cannot become {state}")
         same = entry is not None and entry.state is state and _code(entry) == code
-        since = time_text(entry.since) if same and entry else now
+        row: dict[str, object] = {
+            "state": state,
+            "code": code,
+            "params": params_text(reason),
+            "since": time_text(entry.since) if same and entry else now,
+            **changes,
+        }
         db.execute(
-            "INSERT INTO document (db, tbl, id, file_path, relative, name, state, code, params,"
-            " since, first_seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (db, tbl, id) DO UPDATE SET state = excluded.state,"
-            " code = excluded.code, params = excluded.params, since = excluded.since,"
-            " relative = coalesce(excluded.relative, relative),"
-            " name = coalesce(excluded.name, name)",
+            _upsert(tuple(row)),
             (
                 *_key(scope, document),
                 document.file_path,
                 None if relative is None else storable(relative),
                 document.original_name,
-                state,
-                code,
-                params_text(reason),
-                since,
                 now,
+                *row.values(),
             ),
         )
-        if not same and state is not State.COPYING:
+        if not same and state not in _PASSING:
             self._remember(db, scope, document.id, entry, state, reason, now)
 
     def _start_over(
@@ -730,6 +751,38 @@ class Journal:
                 json.dumps(detail, default=str) if detail else None,
             ),
         )
+
+
+@cache
+def _upsert(columns: tuple[str, ...]) -> str:
+    """The statement that writes a document's row: new, or these *columns* of it."""
+    changes = ", ".join(f"{column} = excluded.{column}" for column in columns)
+    return (
+        "INSERT INTO document (db, tbl, id, file_path, relative, name, first_seen,"
+        f" {', '.join(columns)}) VALUES ({', '.join('?' * (7 + len(columns)))})"
+        " ON CONFLICT (db, tbl, id) DO UPDATE SET relative = coalesce(excluded.relative, relative),"
+        f" name = coalesce(excluded.name, name), {changes}"
+    )
+
+
+def _kept(receipt: Receipt, temp: str | None) -> dict[str, object]:
+    """A receipt as columns. What failed before does not count any more, nor does the intent."""
+    return {
+        "size": receipt.version.size,
+        "mtime_ns": receipt.version.mtime_ns,
+        "inode": receipt.version.inode,
+        "algorithm": "sha256",
+        "digest": receipt.sha256,
+        "nas": receipt.nas,
+        "destination": receipt.destination,
+        "filed_as": receipt.filed_as,
+        "received_at": time_text(receipt.received_at),
+        "temp": temp,
+        "young": 1,
+        "attempts": 0,
+        "next_attempt": None,
+        **_NO_INTENT,
+    }
 
 
 def _value(row: sqlite3.Row) -> Any:

@@ -1,0 +1,45 @@
+"""From a hint to a row: whom the table is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nas_syncd.intake import Intake
+from nas_syncd.models import Document, SourceKind, SourceVersion
+from nas_syncd.settle import Settling
+from nas_syncd.watcher import Hint
+from tests.helpers import World, version_at
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+def test_a_row_that_was_found_otherwise_is_not_looked_for(world: World) -> None:
+    id_ = world.add("u1/a.pdf")
+    world.add("u1/b.pdf")
+    table = world.table()
+    offered: list[Document] = []
+    intake = Intake(world.site(), table, Settling(0.0), lambda found, _: offered.extend(found))
+    intake.hear(
+        [
+            Hint(path, SourceKind.FILE, _version(world, path), closed=True, by="event")
+            for path in ("u1/a.pdf", "u1/b.pdf")
+        ]
+    )
+
+    intake.met(table.get([id_]).values())
+
+    assert intake.claim(100) == 1
+    assert [document.file_path.rpartition("/")[2] for document in offered] == ["b.pdf"]
+
+
+def _version(world: World, path: str) -> SourceVersion:
+    found = version_at(world.uploads / path)
+    return SourceVersion(found.size, found.mtime_ns, found.inode)
