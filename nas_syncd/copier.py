@@ -228,6 +228,8 @@ class Copier:
             raise
         try:
             self.step("nas")
+            if self.tree.closes_late:
+                self.calls.close_soon(target)
             self.calls.close(target)
             self._check_whole(folder, name, version)
         except OSError as error:  # write-behind errors come back here

@@ -37,6 +37,11 @@ class MountPoint(NamedTuple):
     def network(self) -> bool:
         return self.file_system in NETWORK_FILE_SYSTEMS
 
+    @property
+    def is_cifs(self) -> bool:
+        """Whether it is Linux's own SMB client."""
+        return self.file_system in ("cifs", "smb3")
+
 
 def parse_mountinfo(text: str) -> list[MountPoint]:
     """Parse the format of proc(5); lines that are not of it are passed over."""

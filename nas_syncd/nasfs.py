@@ -94,6 +94,17 @@ class Calls:
     def write(self, fd: int, data: memoryview) -> int:
         return os.write(fd, data)
 
+    def close_soon(self, fd: int) -> None:
+        """Have cifs tell the server at the close of *fd*, not up to a second later.
+
+        A rename waits for a close that was put off, and holds the locks of both folders
+        meanwhile. The kernel puts none off of a file that was locked
+        (``CIFS_INO_CLOSE_ON_LOCK``, fs/smb/client/file.c); as it has a lease for a file that it
+        has just made, the lock itself is no request [tried].
+        """
+        with contextlib.suppress(OSError):  # then the rename waits
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
     def seek(self, fd: int, offset: int) -> None:
         os.lseek(fd, offset, os.SEEK_SET)
 
@@ -237,9 +248,13 @@ class Tree:
     has left; until then their descriptors stay valid.
     """
 
-    def __init__(self, root: int, calls: Calls, *, claims: bool = False) -> None:
+    def __init__(
+        self, root: int, calls: Calls, *, claims: bool = False, closes_late: bool = False
+    ) -> None:
         self.root = root
         self.calls = calls
+        self.closes_late = closes_late
+        """Whether the kernel may put a close off (:meth:`Calls.close_soon`)."""
         self.claims = claims
         """Whether every rename wants a claim first (:func:`rename_claimed`)."""
         self.opened_at = time.monotonic()
@@ -360,7 +375,7 @@ class Tree:
         fd, actual, made = self.root, [], False
         try:
             for part in path.split("/"):
-                inner, name, made = self._enter(fd, part, step)
+                inner, name, made = self._enter(fd, part, step, empty=made, own=own)
                 self._close_inner(fd)
                 fd = inner
                 actual.append(name)
@@ -375,17 +390,21 @@ class Tree:
         if fd != self.root:
             os.close(fd)
 
-    def _enter(self, fd: int, part: str, step: Step) -> tuple[int, str, bool]:
-        """Open *part* below *fd*; make it when nothing of that name, in any case, is there."""
-        step("nas")
-        try:
-            return self.calls.open(part, _FOLDER_FLAGS, dir_fd=fd), part, False
-        except FileNotFoundError:
-            key = place_key(part)
-        step("nas")
-        with self._listing if fd == self.root else contextlib.nullcontext():
-            names = self.calls.listdir(fd)
-        same = [name for name in names if place_key(name) == key]
+    def _enter(
+        self, fd: int, part: str, step: Step, *, empty: bool, own: bool
+    ) -> tuple[int, str, bool]:
+        """Open *part* below *fd*; make it when nothing of that name, in any case, is there.
+
+        Nobody looks in a folder that is *empty*, as it was made a moment ago; nor for our own
+        folders in another case.
+        """
+        if not empty:
+            step("nas")
+            try:
+                return self.calls.open(part, _FOLDER_FLAGS, dir_fd=fd), part, False
+            except FileNotFoundError:
+                pass
+        same = [] if empty or own else self._same_name(fd, part, step)
         name, made = (same[0], False) if same else (part, True)
         step("nas")
         if made:
@@ -396,6 +415,12 @@ class Tree:
                 made = False
         step("nas")
         return self.calls.open(name, _FOLDER_FLAGS, dir_fd=fd), name, made
+
+    def _same_name(self, fd: int, part: str, step: Step) -> list[str]:
+        key = place_key(part)
+        step("nas")
+        with self._listing if fd == self.root else contextlib.nullcontext():
+            return [name for name in self.calls.listdir(fd) if place_key(name) == key]
 
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW

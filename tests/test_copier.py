@@ -144,6 +144,23 @@ def test_bytes_are_flushed_and_read_back_with_the_cache_dropped_before_the_renam
     assert after[:6] == ["write", "fsync", "drop_cache", "read", "close", "rename_exclusive"]
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_close_that_the_kernel_would_put_off_is_hurried_once_all_is_proven(uploads, nas, late):
+    class Hurried(FaultyCalls):
+        def close_soon(self, fd):
+            self.log.append("close_soon")
+            super().close_soon(fd)
+
+    calls = Hurried()
+    with tree_at(nas, calls) as tree:
+        tree.closes_late = late
+        copier_for(tree, an_order(uploads)).copy()
+
+    told = "read close_soon close" in " ".join(calls.log)
+    assert told is late is ("close_soon" in calls.log)
+    assert files_below(nas) == {PLACE: CONTENT}
+
+
 def test_a_big_file_is_flushed_in_steps_and_its_progress_told(uploads, nas):
     content = os.urandom(FLUSH_FIRST_BYTES + 2 * BLOCK_BYTES)
     (uploads / "a.pdf").write_bytes(content)

@@ -6,11 +6,15 @@ import hashlib
 import json
 import os
 import sys
+import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from nas_syncd.agent.child import Job
+from nas_syncd.agent.nas import NasRole, Root
 from nas_syncd.agent.process import Agent
 from nas_syncd.errors import (
     NasForeignError,
@@ -22,7 +26,7 @@ from nas_syncd.errors import (
     SyncError,
 )
 from nas_syncd.names import MARKER_NAME
-from tests.helpers import files_below, version_at
+from tests.helpers import files_below, no_step, tree_at, version_at
 from tests.lab.parts import wait_until
 
 UUID = "11111111-2222-3333-4444-555555555555"
@@ -560,3 +564,45 @@ def test_whatever_becomes_of_the_flag_nothing_is_replaced(agent, fault_fs, uploa
     assert answer["destination"] == places[1]
     left = [p for p in files_below(share.source) if p.startswith(".nas-syncd")]
     assert left == []
+
+
+# -- whether a rename may replace ---------------------------------------------------------------
+
+
+def test_it_is_found_out_once_for_all_jobs_whether_a_rename_replaces(nas, monkeypatch):
+    tried, may_go_on = [], threading.Event()
+
+    def trial(*_: object) -> bool:
+        tried.append(1)
+        may_go_on.wait(10)
+        return True
+
+    monkeypatch.setattr("nas_syncd.agent.nas.renames_exclusively", trial)
+    child = SimpleNamespace(handlers={}, wake=lambda: None)
+    role = NasRole(child, {"installation": "inst", "run": RUN})
+    with tree_at(nas) as tree:
+        root = Root(tree, str(nas), UUID, "1")
+        jobs = [
+            threading.Thread(target=role._settle_renaming, args=(root, TEMPS, no_step))
+            for _ in range(4)
+        ]
+        for job in jobs:
+            job.start()
+        may_go_on.set()
+        for job in jobs:
+            job.join()
+
+    assert tried == [1]
+    assert not tree.claims
+
+
+def test_a_mount_is_tried_for_its_renames_when_it_is_first_written_to(nas, monkeypatch):
+    monkeypatch.setattr("nas_syncd.agent.nas.renames_exclusively", lambda *_: False)
+    role = NasRole(
+        SimpleNamespace(handlers={}, wake=lambda: None), {"installation": "inst", "run": RUN}
+    )
+    asked = {"root": str(nas), "nas": UUID, "write": True}
+
+    role.probe(Job(1, "probe", asked, "nas"))
+
+    assert list(role._exclusive.values()) == [False]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -139,6 +141,53 @@ def test_a_folder_is_made_once_and_listed_once(nas):
     assert calls.log == made
 
 
+def test_what_is_to_be_closed_soon_is_locked_while_it_is_open(tmp_path):
+    """That is what makes cifs do so. No lock is worth an error."""
+    path = tmp_path / "t.part"
+    calls = Calls()
+    fd = calls.open(str(path), os.O_RDWR | os.O_CREAT)
+    calls.close_soon(fd)
+
+    try_lock = (
+        "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    )
+    other = subprocess.run([sys.executable, "-c", try_lock, str(path)], stderr=subprocess.PIPE)
+    assert b"BlockingIOError" in other.stderr
+    calls.close(fd)
+    reading = calls.open(str(path), os.O_RDONLY)
+    calls.close_soon(reading)  # cannot be locked for writing
+    calls.close(reading)
+
+
+def test_nobody_looks_in_a_folder_that_was_made_a_moment_ago(nas):
+    calls = FaultyCalls()
+    with tree_at(nas, calls) as tree:
+        tree.folder(FOLDER, no_step)
+
+    look, make = ["open", "listdir"], ["mkdir", "fsync", "open"]
+    assert [op for op in calls.log if op != "close"] == look + 3 * make
+
+
+def test_a_folder_that_another_makes_at_the_same_moment_is_used_and_listed(nas):
+    class Calls(FaultyCalls):
+        def mkdir(self, name, *, dir_fd):
+            super().mkdir(name, dir_fd=dir_fd)
+            if name == "2024":
+                (nas / FOLDER).mkdir(parents=True)
+                (nas / FOLDER / "theirs.pdf").write_bytes(b"")
+
+    with tree_at(nas, Calls()) as tree:
+        assert tree.folder(FOLDER, no_step).names == {"theirs.pdf": "theirs.pdf"}
+
+
+def test_our_own_folders_are_not_looked_for_in_another_case(nas):
+    calls = FaultyCalls()
+    with tree_at(nas, calls) as tree:
+        tree.folder(".nas-syncd-tmp/inst/1", no_step, own=True)
+
+    assert "listdir" not in calls.log
+
+
 def test_folders_of_the_same_place_are_used_not_doubled(nas):
     (nas / "2024" / "01" / "Factures").mkdir(parents=True)
     (nas / nfd("É")).mkdir()
@@ -199,10 +248,10 @@ def after(times, op):
     return strike
 
 
-@pytest.mark.parametrize("op", ["open", "listdir", "mkdir", "fsync"])
-def test_no_descriptor_is_lost_when_a_folder_cannot_be_had(nas, op):
+@pytest.mark.parametrize(("op", "most"), [("open", 3), ("listdir", 1), ("mkdir", 3), ("fsync", 3)])
+def test_no_descriptor_is_lost_when_a_folder_cannot_be_had(nas, op, most):
     before = open_descriptors()
-    for times in range(3):
+    for times in range(most):
         with tree_at(nas, FaultyCalls(after(times, op))) as tree, pytest.raises(NasDownError):
             tree.folder(f"{times}/b/c", no_step)
 

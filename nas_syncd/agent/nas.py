@@ -36,6 +36,7 @@ from nas_syncd.errors import (
 from nas_syncd.mounttable import mount_id, mount_of
 from nas_syncd.names import CLAIM_FOLDER, MARKER_NAME, OWN_PREFIX, TEMP_FOLDER, place_key
 from nas_syncd.nasfs import (
+    LOCK_STEP_SECONDS,
     STALE_CLAIM_SECONDS,
     Calls,
     Folder,
@@ -88,6 +89,8 @@ class NasRole:
         self._lock = threading.Lock()
         self._used_at = 0.0
         self._exclusive: dict[str | None, bool] = {}
+        self._trying = threading.Lock()
+        """Held while it is found out whether a rename replaces: once for all jobs."""
         self._placed: queue.SimpleQueue[tuple[Job, Root, Copied]] = queue.SimpleQueue()
         child.is_light = is_light
         child.handlers.update(
@@ -171,8 +174,8 @@ class NasRole:
         except MountError:
             os.close(fd)
             raise
-        tree = Tree(fd, self.calls, claims=claims)
-        return Root(tree, path, nas, mount.id if mount else mount_id(fd))
+        tree = Tree(fd, self.calls, claims=claims, closes_late=bool(mount and mount.is_cifs))
+        return Root(tree, path, nas, mount_id(fd))
 
     def _check_identity(self, root: Root, step: Step) -> None:
         """By path: it vouches for what was done below the root before."""
@@ -182,16 +185,23 @@ class NasRole:
         """Find out once for each mount whether its rename can refuse to replace."""
         if root.tree.claims:
             return
-        known = self._exclusive.get(root.mount)
-        if known is None:
-            folder = root.tree.folder(temps, step, own=True)
-            try:
-                known = renames_exclusively(root.tree, folder, self._tag("rename"), step)
-            except OSError as error:
-                raise nas_error(error, temps, own=True) from error
-            self._exclusive[root.mount] = known
+        while not self._trying.acquire(timeout=LOCK_STEP_SECONDS):
+            step("nas")  # another job finds out: that one is judged
+        try:
+            known = self._exclusive.get(root.mount)
+            if known is None:
+                known = self._exclusive[root.mount] = self._renames_exclusively(root, temps, step)
+        finally:
+            self._trying.release()
         if not known:
             root.tree.claims = True
+
+    def _renames_exclusively(self, root: Root, temps: str, step: Step) -> bool:
+        folder = root.tree.folder(temps, step, own=True)
+        try:
+            return renames_exclusively(root.tree, folder, self._tag("rename"), step)
+        except OSError as error:
+            raise nas_error(error, temps, own=True) from error
 
     def _tag(self, what: str) -> str:
         """A part of a temp file's name that names the run, so that it is cleaned when it died."""
@@ -226,9 +236,12 @@ class NasRole:
             "real": os.path.realpath(f"/proc/self/fd/{fd}") if mount else path,
         }
         if job.args.get("write") and marker and marker == job.args.get("nas"):
+            own = f"{TEMP_FOLDER}/{self.installation}"
             with Tree(os.dup(fd), self.calls) as tree:
                 try:
                     self._write_test(tree, job.step)
+                    tree.claims = exists(CLAIM_FOLDER, fd, self.calls)
+                    self._settle_renaming(Root(tree, path, marker, mount_id(fd)), own, job.step)
                 finally:
                     tree.close()
         return facts
