@@ -369,8 +369,8 @@ class Daemon:
 
     def _look_at_mount(self) -> None:
         guard = self.site.guard
-        if guard.due(self.flow.wants_nas):
-            guard.check(write=not guard.view.usable)
+        if guard.due(self.flow.wants_nas) or guard.untried:
+            guard.check(write=not guard.view.usable or guard.untried)
         stuck = self.site.agent.stuck
         if self._was_stuck and not stuck:
             self.upkeep.clean_again()

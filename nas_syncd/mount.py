@@ -125,6 +125,7 @@ class Guard:
         first = MountState.UNKNOWN if path else MountState.UNCONFIGURED
         reason = Reason(f"mount.{first}", {"path": path})
         self.view = MountView(first, path, reason, since=now())
+        self._tried = False
         self.epoch = 0
         """Counts the times the mount became usable: a look after a remount is another look."""
 
@@ -154,7 +155,8 @@ class Guard:
                 self._checking = None
             answer.set_result(self.view)
             raise
-        asked.add_done_callback(lambda done: self._answered(answer, done))
+        tried = write and nas is not None
+        asked.add_done_callback(lambda done: self._answered(answer, done, tried=tried))
         return answer
 
     def _hopeless(self) -> bool:
@@ -165,12 +167,19 @@ class Guard:
             and self._mount_line() == self._hung_on
         )
 
-    def _answered(self, answer: Future[MountView], asked: Future[Message]) -> None:
+    @property
+    def untried(self) -> bool:
+        """Whether it is well as far as one can tell without ever having written to it: so it is
+        when its marker was met for the first time."""
+        return self.view.usable and not self._tried
+
+    def _answered(self, answer: Future[MountView], asked: Future[Message], *, tried: bool) -> None:
         try:
             error = asked.exception()
             if isinstance(error, SyncError):
                 self.trouble(error)
             elif error is None:
+                self._tried |= tried
                 self._learn(asked.result())
         finally:
             with self._lock:

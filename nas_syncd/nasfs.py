@@ -253,6 +253,8 @@ class Tree:
     ) -> None:
         self.root = root
         self.calls = calls
+        self.settled = claims
+        """Whether it is known if it does."""
         self.closes_late = closes_late
         """Whether the kernel may put a close off (:meth:`Calls.close_soon`)."""
         self.claims = claims

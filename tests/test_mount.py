@@ -260,6 +260,18 @@ def test_a_first_marker_is_pinned_with_what_it_lies_on_and_remembered(watch, nas
     assert len(watched.remembered) == 1, "what was pinned stays"
 
 
+def test_a_first_marker_is_not_written_below_before_it_is_ours_and_then_it_is_tried(watch, nas):
+    watched = watch(pair(nas))
+    assert watched.look(write=True).usable
+    assert watched.guard.untried
+    assert [path.name for path in nas.iterdir()] == [MARKER_NAME]
+
+    watched.look(write=True)
+
+    assert not watched.guard.untried
+    assert (nas / ".nas-syncd-tmp").is_dir()
+
+
 @pytest.mark.parametrize("marker", [None, "another"])
 def test_what_is_not_ours_is_not_pinned(watch, nas, marker):
     if marker:

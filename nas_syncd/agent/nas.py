@@ -169,12 +169,10 @@ class NasRole:
             found = read_marker(fd, job.step, self.calls)
             mount = mount_of(fd)
             recognise(path, nas, found, str(job.args.get("file_system") or ""), mount)
-            job.step("nas")
-            claims = exists(CLAIM_FOLDER, fd, self.calls)
         except MountError:
             os.close(fd)
             raise
-        tree = Tree(fd, self.calls, claims=claims, closes_late=bool(mount and mount.is_cifs))
+        tree = Tree(fd, self.calls, closes_late=bool(mount and mount.is_cifs))
         return Root(tree, path, nas, mount_id(fd))
 
     def _check_identity(self, root: Root, step: Step) -> None:
@@ -182,26 +180,33 @@ class NasRole:
         check_marker_by_path(root.path, root.nas, root.mount, step, self.calls)
 
     def _settle_renaming(self, root: Root, temps: str, step: Step) -> None:
-        """Find out once for each mount whether its rename can refuse to replace."""
-        if root.tree.claims:
+        """Find out whether names are claimed before a rename: because another installation does
+        (looked for once in a batch), or because a rename of this mount may replace (tried once).
+        """
+        tree = root.tree
+        if tree.settled:
             return
         while not self._trying.acquire(timeout=LOCK_STEP_SECONDS):
             step("nas")  # another job finds out: that one is judged
         try:
-            known = self._exclusive.get(root.mount)
-            if known is None:
-                known = self._exclusive[root.mount] = self._renames_exclusively(root, temps, step)
+            if not tree.settled:
+                step("nas")
+                claims = exists(CLAIM_FOLDER, tree.root, self.calls)
+                tree.claims = claims or not self._renames_exclusively(root, temps, step)
+                tree.settled = True
         finally:
             self._trying.release()
-        if not known:
-            root.tree.claims = True
 
     def _renames_exclusively(self, root: Root, temps: str, step: Step) -> bool:
-        folder = root.tree.folder(temps, step, own=True)
-        try:
-            return renames_exclusively(root.tree, folder, self._tag("rename"), step)
-        except OSError as error:
-            raise nas_error(error, temps, own=True) from error
+        known = self._exclusive.get(root.mount)
+        if known is None:
+            folder = root.tree.folder(temps, step, own=True)
+            try:
+                known = renames_exclusively(root.tree, folder, self._tag("rename"), step)
+            except OSError as error:
+                raise nas_error(error, temps, own=True) from error
+            self._exclusive[root.mount] = known
+        return known
 
     def _tag(self, what: str) -> str:
         """A part of a temp file's name that names the run, so that it is cleaned when it died."""
@@ -240,7 +245,6 @@ class NasRole:
             with Tree(os.dup(fd), self.calls) as tree:
                 try:
                     self._write_test(tree, job.step)
-                    tree.claims = exists(CLAIM_FOLDER, fd, self.calls)
                     self._settle_renaming(Root(tree, path, marker, mount_id(fd)), own, job.step)
                 finally:
                     tree.close()
