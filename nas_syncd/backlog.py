@@ -18,7 +18,7 @@ from nas_syncd.errors import DatabaseUnavailableError
 from nas_syncd.models import Document
 from nas_syncd.site import Site
 
-NEW_SECONDS = 1.0
+NEW_SECONDS = 1.5
 SHARE = 0.002
 """The part of one core that an idle poll may use."""
 PAGE = 200

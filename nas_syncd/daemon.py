@@ -39,13 +39,14 @@ if TYPE_CHECKING:  # they are imported where they are wanted
     from nas_syncd.alerts import Alerts
     from nas_syncd.api.front import Front
 
-TICK_SECONDS = 1.0
+TICK_SECONDS = 1.5
+"""A daemon with nothing to do wakes up so often, and for little else."""
 STOP_SECONDS = 7.0
 """How long files in flight may take to finish at a stop; the rest of ten seconds is for closing."""
 RUNS_SECONDS = 6.0
 """The same for what the API's runs have in flight."""
 DATABASE_RETRY_SECONDS = (1.0, 2.0, 5.0)
-LIVE_SECONDS = 1.0
+LIVE_SECONDS = 1.5
 WATCHED_SECONDS = 0.5
 WAIT_LOOK_SECONDS = 0.2
 JOURNAL_RETRY_SECONDS = 2.0

@@ -40,12 +40,13 @@ POLL_CPU_SHARE = 0.02
 POLL_SECONDS = 2.0
 LOST_SHARE_FACTOR = 10.0
 """A scan because events were lost may use this much more CPU than the periodic ones."""
-CHECK_SECONDS = 5.0
+CHECK_SECONDS = 15.0
+"""A folder that is watched tells most of what happens to it; each question wakes a child."""
 AWAY_CHECK_SECONDS = 1.0
 FIRST_RETRY_SECONDS = 5.0
 LAST_RETRY_SECONDS = 60.0
 QUEUE_LIMIT = 65_536
-WORKERS = 4
+WORKERS = 2
 
 _log = logging.getLogger(__name__)
 
