@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import fcntl
 import itertools
 import json
 import os
@@ -14,11 +15,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from nas_syncd import upkeep
 from nas_syncd.errors import JournalError, StateDirectoryBusyError
 from nas_syncd.journal import DaemonLock, Journal, Runs
+from nas_syncd.journal import runs as runs_module
 from nas_syncd.journal.schema import VERSIONS, statements
 from nas_syncd.journal.store import FILE_NAME, LEGAL
 from nas_syncd.models import Identity, Intent, Reason, Scope, SourceVersion, State
@@ -656,7 +660,11 @@ def test_runs_and_locks_leave_no_descriptor_open_and_are_private(tmp_path):
     files = [tmp_path / "daemon.lock", tmp_path / "runs" / runs.mine]
 
     assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o600]
+    assert (tmp_path / "runs").stat().st_mode & 0o777 == 0o700
     assert [file.read_text() for file in files] == [f"{os.getpid()}\n"] * 2
+    assert DaemonLock(tmp_path).holder() == os.getpid()
+    assert runs.alive(runs.mine)
+    assert not runs.alive("0" * 16)
     assert open_descriptors() == before + 2
     with pytest.raises(StateDirectoryBusyError):
         DaemonLock(tmp_path).acquire()
@@ -678,6 +686,21 @@ def test_runs_begin_where_there_were_some_and_say_where_they_cannot(tmp_path):
         Runs(tmp_path / "x")
 
     assert caught.value.params["path"] == str(tmp_path / "x" / "runs")
+
+
+def test_a_run_has_a_name_by_which_its_temp_files_are_known(runs):
+    """Else those of a dead run would stay on the NAS for ever."""
+    name = f".nas-syncd-{runs.mine}-1.part"
+
+    assert upkeep._TEMP.findall(name) == [runs.mine]
+
+
+def test_a_run_that_is_about_to_begin_is_not_tidied_away(tmp_path, runs):
+    (tmp_path / "runs" / ".new-0123456789abcdef").touch()
+
+    runs.tidy()
+
+    assert (tmp_path / "runs" / ".new-0123456789abcdef").exists()
 
 
 # -- the daemon's lock ----------------------------------------------------------------------------
@@ -711,6 +734,48 @@ def test_a_second_daemon_is_told_the_pid_of_the_first(tmp_path):
     assert lock.holder() == os.getpid()
     lock.release()
     assert lock.holder() is None
+
+
+@contextlib.contextmanager
+def locked_by_one_who_wrote(tmp_path, content):
+    """Somebody has the daemon's lock."""
+    with (tmp_path / "daemon.lock").open("w+b") as file:
+        file.write(content)
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\n", b"12\n4\n"])
+def test_a_daemon_that_has_not_said_its_pid_is_one_all_the_same(tmp_path, content):
+    with locked_by_one_who_wrote(tmp_path, content):
+        assert DaemonLock(tmp_path).holder() == 0
+        with pytest.raises(StateDirectoryBusyError) as caught:
+            DaemonLock(tmp_path).acquire()
+
+    assert caught.value.params == {"pid": "?", "path": str(tmp_path)}
+
+
+def test_a_lock_that_is_given_back_meanwhile_is_taken(tmp_path, monkeypatch):
+    with locked_by_one_who_wrote(tmp_path, b"") as theirs:
+        monkeypatch.setattr(runs_module, "time", SimpleNamespace(sleep=lambda _: theirs.close()))
+        lock = DaemonLock(tmp_path)
+        lock.acquire()
+
+    assert lock.holder() == os.getpid()
+    lock.release()
+
+
+def test_a_daemon_that_must_not_start_is_told_so_within_a_second(tmp_path, monkeypatch):
+    slept: list[float] = []
+    monkeypatch.setattr(runs_module, "time", SimpleNamespace(sleep=slept.append))
+    with (
+        locked_by_one_who_wrote(tmp_path, b"4\n"),
+        pytest.raises(StateDirectoryBusyError),
+    ):
+        DaemonLock(tmp_path).acquire()
+
+    assert 0 < sum(slept) < 1
 
 
 def test_asking_who_the_daemon_is_does_not_keep_one_from_starting(tmp_path):
