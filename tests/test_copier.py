@@ -181,6 +181,59 @@ def test_before_each_call_it_is_told_which_side_is_waited_for(uploads, nas):
     assert set(told) == {"nas", "uploads"}
 
 
+class Told(FaultyCalls):
+    """Knows what was told since the call before, and which calls nothing was told of."""
+
+    def __init__(self, fails=lambda _number, _op: None, *, quick=()):
+        self.since: list[str] = []
+        self.untold: list[tuple[str, ...]] = []
+
+        def strike(number, op):
+            if op not in quick:
+                if not self.since or self.since[-1] != "nas":
+                    self.untold.append((op, *self.log[-3:]))
+                self.since.clear()
+            return fails(number, op)
+
+        super().__init__(strike)
+
+
+def copy_telling(nas, order, calls):
+    with tree_at(nas, calls) as tree:
+        return Copier(tree, order, calls.since.append).copy()
+
+
+def test_each_call_of_a_copy_has_a_deadline_of_its_own(uploads, nas):
+    """It begins with each step: two slow calls in one would look like a NAS that hangs."""
+    stale = ".nas-syncd-tmp/inst/7/.nas-syncd-dead-1.part"
+    put(nas, stale)
+    calls = Told(quick=("seek",))
+
+    copy_telling(nas, an_order(uploads, stale=[stale], min_free_bytes=1), calls)
+
+    assert {"unlink", "fstatvfs", "mkdir", "fsync", "fstat", "close"} <= set(calls.log)
+    assert calls.untold == []
+
+
+def test_each_call_of_a_comparison_has_a_deadline_of_its_own(uploads, nas):
+    put(nas, PLACE, bytes(len(CONTENT)))
+    calls = Told(quick=("drop_cache", "close", "seek"))  # which ask the server nothing
+
+    copy_telling(nas, an_order(uploads), calls)
+
+    assert calls.untold == []
+
+
+def test_each_call_after_a_failure_has_a_deadline_of_its_own(uploads, nas):
+    calls = Told(fail("read", number=errno.EIO), quick=("seek",))
+
+    with pytest.raises(NasDownError):
+        copy_telling(nas, an_order(uploads), calls)
+
+    assert calls.log[-2:] == ["close", "unlink"]
+    assert calls.untold == []
+
+
 def test_whenever_the_source_is_asked_the_upload_folder_is_what_is_waited_for(
     uploads, nas, monkeypatch
 ):
@@ -230,6 +283,7 @@ def test_what_does_not_fit_is_its_own_trouble_unless_nothing_much_would(
 
     assert files_below(nas) == {}
     assert caught.value.params["free"] == free
+    assert caught.value.params["needed"] > free
     if error is NoRoomError:
         assert caught.value.params["needed"] == FLUSH_FIRST_BYTES + 1 + least
 
