@@ -224,6 +224,7 @@ class Copier:
             stored = self._read_back(target, version, path)
         except BaseException:
             with contextlib.suppress(OSError):  # the first error is the one that counts
+                self.step("nas")
                 self.calls.close(target)
             raise
         try:
@@ -391,8 +392,9 @@ class Copier:
             words = f"{free} bytes free, {size} wanted"
             if small:
                 raise NasFullError(words, free=free, needed=size + least)
-            if free < max(least, FLUSH_FIRST_BYTES):
-                raise NasFullError(words, free=free, needed=size)
+            enough = max(least, FLUSH_FIRST_BYTES)
+            if free < enough:  # when this is free again, the NAS is of use, if not to this one
+                raise NasFullError(words, free=free, needed=enough)
             raise NoRoomError(words, path=self.order.relative, free=free, needed=size + least)
 
     def _remove_stale(self) -> None:
@@ -424,6 +426,7 @@ def read_digest(tree: Tree, folder: Folder, name: str, step: Step) -> str:
     step("nas")
     fd = calls.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder.fd)
     try:
+        step("nas")
         _flush_others(calls, fd)  # somebody's writes may still lie in this host's own cache
         calls.drop_cache(fd)
         hasher = hashlib.new(HASH)
