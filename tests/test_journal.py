@@ -21,10 +21,11 @@ import pytest
 
 from nas_syncd import upkeep
 from nas_syncd.errors import JournalError, StateDirectoryBusyError
-from nas_syncd.journal import DaemonLock, Journal, Runs
+from nas_syncd.journal import DaemonLock, Journal, Runs, Tally, store
 from nas_syncd.journal import runs as runs_module
 from nas_syncd.journal.schema import VERSIONS, statements
 from nas_syncd.journal.store import FILE_NAME, LEGAL
+from nas_syncd.messages import explain
 from nas_syncd.models import Identity, Intent, Reason, Scope, SourceVersion, State
 from tests.helpers import SCOPE, Clock, a_document, a_receipt, open_descriptors
 
@@ -106,6 +107,19 @@ def test_no_way_leads_to_synced_but_through_a_receipt():
     assert {was for was in State if State.SYNCED in LEGAL[was]} == receipts
     assert {was for was in State if State.MARKING in LEGAL[was]} <= receipts
     assert set(LEGAL) == set(State)
+
+
+@pytest.mark.parametrize("state", sorted(State))
+def test_no_state_is_a_dead_end(journal, state):
+    for number, then in enumerate([State.WAITING, State.FAILED, State.PROBLEM, State.GONE]):
+        document = a_document(str(number))
+        bring_to(journal, document, state)
+        journal.note(SCOPE, document, then, REASON)
+        assert journal.entry(SCOPE, document.id).state is then
+
+    bring_to(journal, DOCUMENT, state)
+    journal.receive([(DOCUMENT, "7.pdf", a_receipt(DOCUMENT), None)])
+    assert journal.entry(SCOPE, "7").state is State.COPIED
 
 
 def test_one_illegal_move_among_many_undoes_them_all(journal):
@@ -193,20 +207,54 @@ def test_versions_of_any_size_are_kept(journal, number):
     assert journal.entry(SCOPE, "7").receipt.version == version
 
 
-def test_receipts_are_flushed_before_the_call_returns(journal):
-    """``synchronous=FULL`` is what SQLite calls it; other rows may be lost with the power."""
-    statements: list[str] = []
-    journal._db.set_trace_callback(statements.append)
-    journal.receive([(DOCUMENT, "7.pdf", a_receipt(DOCUMENT), None)])
-    with_receipt = next(s for s in statements if "synchronous" in s)
-    begin = statements.index("BEGIN IMMEDIATE")
-    statements.clear()
-    journal.note(SCOPE, DOCUMENT, State.MARKING)
-    journal._db.set_trace_callback(None)
+def transactions(journal, act):
+    """What *act* has SQLite write: (whether it is flushed before the call returns, its SQL)."""
+    found, flushed = [], False
+    for said in asked(journal, act):
+        if said.startswith("PRAGMA synchronous="):
+            flushed = said == "PRAGMA synchronous=FULL"
+        elif said.startswith("BEGIN"):
+            found.append((flushed, ""))
+        elif found:
+            found[-1] = (flushed, f"{found[-1][1]}{said}\n")
+    return [(flushed, said) for flushed, said in found if "COMMIT" in said]
 
-    assert with_receipt == "PRAGMA synchronous=FULL"
-    assert begin == 1
-    assert "PRAGMA synchronous=NORMAL" in statements
+
+@pytest.mark.parametrize(
+    ("flushed", "act"),
+    [
+        (True, lambda j: j.begin([(DOCUMENT, "7.pdf", an_intent())], SCOPE)),
+        (True, lambda j: j.receive([(DOCUMENT, "7.pdf", a_receipt(DOCUMENT), None)])),
+        (True, lambda j: j.forget_receipt(SCOPE, DOCUMENT, REASON)),
+        (True, lambda j: j.remember_identity(Identity("nas-1", "cifs", "//nas/x"))),
+        (True, lambda j: j.put("a", 1, durable=True)),
+        (False, lambda j: j.put("a", 1)),
+        (False, lambda j: j.note(SCOPE, DOCUMENT, State.WAITING)),
+        (False, lambda j: j.retry_now(SCOPE, ["7"])),
+    ],
+    ids=[
+        *("intents", "receipts", "receipts that count no more", "which NAS is ours", "what must"),
+        *("what need not", "states", "wishes"),
+    ],
+)
+def test_what_may_not_be_lost_with_the_power_is_flushed_and_nothing_else(journal, flushed, act):
+    assert [one for one, _ in transactions(journal, lambda: act(journal))] == [flushed]
+
+
+def test_the_installations_name_is_flushed_before_anything_bears_it(tmp_path, monkeypatch):
+    real = Journal._connect
+    said: list[str] = []
+
+    def listening(journal, path):
+        db = real(journal, path)
+        db.set_trace_callback(said.append)
+        return db
+
+    monkeypatch.setattr(Journal, "_connect", listening)
+    Journal(tmp_path).close()
+
+    written = next(at for at, sql in enumerate(said) if sql.startswith("INSERT OR IGNORE"))
+    assert [sql for sql in said[:written] if "synchronous" in sql][-1] == "PRAGMA synchronous=FULL"
 
 
 def test_a_receipt_survives_the_death_of_the_process(tmp_path):
@@ -270,7 +318,9 @@ def test_an_id_that_is_used_again_starts_over(journal, clock, state):
     assert entry.file_path == "/app/uploads/new.pdf"
     assert entry.first_seen == clock.time
     assert (entry.receipt, entry.intent, entry.attempts) == (None, None, 0)
-    assert journal.history(SCOPE, "7")[1]["code"] == "gone.replaced"
+    replaced = journal.history(SCOPE, "7")[1]
+    assert replaced["code"] == "gone.replaced"
+    assert json.loads(replaced["detail"])["file_path"] == DOCUMENT.file_path
 
 
 def test_what_the_old_one_filed_stays_its_own(journal):
@@ -291,6 +341,17 @@ def test_documents_of_two_databases_have_nothing_to_do_with_each_other(journal):
     assert journal.tally(SCOPE, "nas-2").proven == 0
 
 
+def test_each_document_is_counted_where_it_stands(journal):
+    assert journal.tally(SCOPE, "nas-1") == Tally(0, 0, 0, 0, 0, 0)
+
+    for number, state in enumerate(State):
+        bring_to(journal, a_document(str(number)), state)
+
+    assert journal.tally(SCOPE, "nas-1") == Tally(
+        proven=1, waiting=1, copying=1, unmarked=2, failed=1, problems=1
+    )
+
+
 def test_a_place_is_found_in_any_case_and_composition(journal):
     receipt = a_receipt(DOCUMENT, destination="2024/01/factures/Été.PDF")
     journal.receive([(DOCUMENT, "7.pdf", receipt, None)])
@@ -305,10 +366,14 @@ def test_a_place_belongs_to_one_document(journal):
     receipt = a_receipt(DOCUMENT)
     assert journal.receive([(DOCUMENT, "7.pdf", receipt, None)]) == set()
     theirs = a_receipt(other, destination=receipt.destination.upper())
+    journal.begin([(other, "8.pdf", an_intent())], SCOPE)
 
     assert journal.receive([(other, "8.pdf", theirs, None)]) == {"8"}
 
-    assert journal.entry(SCOPE, "8") is None or journal.entry(SCOPE, "8").receipt is None
+    entry = journal.entry(SCOPE, "8")
+    assert (entry.state, entry.receipt, entry.intent) == (State.WAITING, None, None)
+    for language in ("en", "fr"):
+        assert theirs.destination in explain(entry.reason, language)
     (owner,) = journal.owners("nas-1", [receipt.destination]).values()
     assert owner.id == "7"
 
@@ -371,6 +436,15 @@ def test_a_temp_files_document_is_known_and_whether_it_has_a_receipt(journal):
     assert journal.by_temp("another.part") is None
 
 
+def test_a_new_goes_temp_file_is_not_taken_for_that_of_the_receipt(journal):
+    """What has a receipt may be the document itself, which a NAS brought back under that name."""
+    journal.receive([(DOCUMENT, "7.pdf", a_receipt(DOCUMENT), "old.part")])
+    journal.forget_receipt(SCOPE, DOCUMENT, REASON)
+    journal.begin([(DOCUMENT, "7.pdf", an_intent(temp="new.part"))], SCOPE)
+
+    assert [journal.by_temp(temp)[1] for temp in ("old.part", "new.part")] == [True, False]
+
+
 # -- begin ------------------------------------------------------------------------------------
 
 
@@ -424,6 +498,24 @@ def test_what_a_flow_lets_go_is_free_and_its_intent_is_still_known(journal):
     assert journal.begin([(DOCUMENT, "7.pdf", an_intent())], SCOPE, holder="mine") == {"7"}
 
 
+def test_what_is_noted_is_let_go_but_not_what_is_about_to_be_marked(journal):
+    theirs_in_hand(journal, State.MARKING)
+    journal.alive = lambda _holder: True
+    mine = [(DOCUMENT, "7.pdf", an_intent())]
+
+    assert journal.begin(mine, SCOPE, holder="mine") == set()
+    journal.note(SCOPE, DOCUMENT, State.SYNCED, holder="their flow")
+    assert journal.begin(mine, SCOPE, holder="mine") == {"7"}
+
+
+def test_what_is_noted_for_many_counts_no_attempt_and_gives_intents_up(journal):
+    journal.begin([(DOCUMENT, "7.pdf", an_intent())], SCOPE)
+    journal.note_all(SCOPE, [(DOCUMENT, State.WAITING, REASON, None)])
+
+    entry = journal.entry(SCOPE, "7")
+    assert (entry.attempts, entry.intent) == (0, None)
+
+
 def test_a_flow_may_begin_again_what_it_has_begun(journal):
     theirs_in_hand(journal)
     journal.alive = lambda _holder: True
@@ -461,6 +553,58 @@ def test_it_is_all_there_after_opening_it_again(tmp_path):
         assert journal.get("live") == {"pid": 4}
         assert journal.get("nothing") is None
         assert journal.installation == installation
+
+
+def test_each_installation_has_a_name_of_its_own(tmp_path):
+    with (
+        contextlib.closing(Journal(tmp_path / "one")) as one,
+        contextlib.closing(Journal(tmp_path / "two")) as two,
+    ):
+        assert all(name.isalnum() for name in (one.installation, two.installation))
+        assert one.installation != two.installation
+
+
+def test_who_only_reads_keeps_nobody_from_writing(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
+    with (
+        contextlib.closing(Journal(tmp_path)) as journal,
+        contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as reader,
+    ):
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM meta").fetchall()
+        journal.put("a", 1)
+        assert journal.get("a") == 1
+
+
+def refused(journal_folder):
+    with pytest.raises(JournalError) as caught:
+        Journal(journal_folder)
+    return caught  # and with it all that was at hand
+
+
+def test_a_journal_that_cannot_be_opened_leaves_no_descriptor_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
+    for folder in ("later", "locked"):
+        (tmp_path / folder).mkdir()
+    before = open_descriptors()
+    with contextlib.closing(sqlite3.connect(tmp_path / "later" / FILE_NAME)) as db:
+        db.execute(f"PRAGMA user_version={len(VERSIONS) + 1}")
+    kept = [refused(tmp_path / "later")]
+    with contextlib.closing(sqlite3.connect(tmp_path / "locked" / FILE_NAME)) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        kept.append(refused(tmp_path / "locked"))
+
+    assert open_descriptors() == before  # not before: SQLite keeps them while the file is locked
+    del kept
+
+
+def test_a_journal_that_is_closed_leaves_no_descriptor_open(tmp_path):
+    before = open_descriptors()
+    journal = Journal(tmp_path)
+    journal.put("a", 1)
+    journal.close()
+
+    assert open_descriptors() == before
 
 
 def test_nobody_else_may_read_it(tmp_path):
@@ -904,7 +1048,7 @@ def test_a_transaction_that_is_undone_undoes_the_tally(journal):
 
 
 def test_a_journal_of_the_first_version_is_counted_once_and_for_all(tmp_path, clock):
-    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as db:
         for statement in statements(VERSIONS[0]):
             db.execute(statement)
         db.execute("PRAGMA user_version=1")

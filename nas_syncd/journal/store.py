@@ -118,7 +118,6 @@ class Journal:
         """The inode of the damaged file, until it is set aside."""
         self._aside: Path | None = None
         """Where it was set aside, until the new one is there."""
-        self._opening = False
         self._closed = False
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -188,7 +187,6 @@ class Journal:
         try:
             db.row_factory = sqlite3.Row
             db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
             os.chmod(path, 0o600)
         except BaseException:
             db.close()
@@ -196,8 +194,9 @@ class Journal:
         return db
 
     def _migrate(self) -> int:
-        """Bring the tables up to date; return the version that was found."""
-        with self._transaction(durable=True) as db:
+        """Bring the tables up to date; return the version that was found. What is lost with the
+        power is done again, and nothing durable is written before it."""
+        with self._transaction() as db:
             version = int(db.execute("PRAGMA user_version").fetchone()[0])
             if version > len(VERSIONS):
                 raise JournalError(
@@ -268,10 +267,11 @@ class Journal:
 
     def _is_emptied(self) -> bool:
         """Whether the file that we had open has no tables any more, which SQLite takes calmly."""
+        found: int | None
         try:
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.Error:
-            return False
+            found = None
         return bool(self.installation) and found == 0
 
     def _mend(self) -> None:
@@ -763,12 +763,17 @@ def _overtaken(
     entry: Entry | None, document: Document, decided_on: Mapping[str, Entry | None] | None
 ) -> bool:
     """Whether somebody has verified or marked it since *decided_on* was read."""
-    if entry is None or decided_on is None or entry.file_path != document.file_path:
-        return False
-    before = decided_on.get(document.id)
-    if entry.state not in (State.COPIED, State.MARKING, State.SYNCED):
-        return False
-    return before is None or (before.state, before.receipt) != (entry.state, entry.receipt)
+    return (
+        entry is not None
+        and decided_on is not None
+        and entry.file_path == document.file_path
+        and entry.state in (State.COPIED, State.MARKING, State.SYNCED)
+        and _standing(entry) != _standing(decided_on.get(document.id))
+    )
+
+
+def _standing(entry: Entry | None) -> tuple[State, Receipt | None] | None:
+    return (entry.state, entry.receipt) if entry else None
 
 
 def _key(scope: Scope, document: Document) -> tuple[str, str, str]:
