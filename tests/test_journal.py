@@ -303,6 +303,15 @@ def test_only_what_is_marked_on_this_nas_counts_as_known_version(journal):
     assert journal.versions(Scope("other", "documents"), "nas-1", ["7.pdf"]) == {}
 
 
+def test_a_marked_version_is_known_also_of_a_name_that_is_not_utf_8(journal):
+    """Else the table would be asked about its file at every scan."""
+    name = os.fsdecode(b"caf\xe9.pdf")
+    journal.receive([(DOCUMENT, name, a_receipt(DOCUMENT), None)])
+    journal.note(SCOPE, DOCUMENT, State.SYNCED)
+
+    assert journal.versions(SCOPE, "nas-1", [name]) == {name: a_receipt(DOCUMENT).version}
+
+
 # -- ids, scopes and places -----------------------------------------------------------------------
 
 
