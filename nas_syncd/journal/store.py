@@ -371,14 +371,16 @@ class Journal:
     ) -> dict[str, SourceVersion]:
         """Return, by path below the upload folder, the version that is marked and proven."""
         found: dict[str, SourceVersion] = {}
-        for chunk in _chunks({storable(relative) for relative in relatives}):
+        wanted = {storable(relative): relative for relative in relatives}
+        for chunk in _chunks(wanted):
             marks = ",".join("?" * len(chunk))
             for row in self._rows(
                 "SELECT relative, size, mtime_ns, inode FROM document INDEXED BY document_relative"
                 f" WHERE db = ? AND tbl = ? AND relative IN ({marks}) AND state = ? AND nas IS ?",
                 (scope.database, scope.table, *chunk, State.SYNCED, nas),
             ):
-                found[row["relative"]] = SourceVersion(row["size"], row["mtime_ns"], row["inode"])
+                version = SourceVersion(row["size"], row["mtime_ns"], row["inode"])
+                found[wanted[row["relative"]]] = version
         return found
 
     def owners(self, nas: str, paths: Iterable[str]) -> dict[str, Owner]:
