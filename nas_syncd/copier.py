@@ -178,10 +178,10 @@ class Copier:
             raise nas_error(error, path) from error
 
     def _source_digest(self, source: int, version: Version) -> str:
+        """Return the digest of *source*, which stands at its beginning, and does so afterwards."""
         if self._digest is None:
             hasher = hashlib.new(HASH)
             try:
-                os.lseek(source, 0, os.SEEK_SET)
                 done = 0
                 while done <= version.size and (block := self._read_source(source)):
                     hasher.update(block)  # no further: it may grow faster than we read

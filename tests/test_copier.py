@@ -40,6 +40,7 @@ from nas_syncd.errors import (
     SourceRefusedError,
     SourceUnreadableError,
     SyncError,
+    UploadsError,
     VerifyError,
 )
 from tests.helpers import (
@@ -205,11 +206,12 @@ def copy_telling(nas, order, calls):
 
 def test_each_call_of_a_copy_has_a_deadline_of_its_own(uploads, nas):
     """It begins with each step: two slow calls in one would look like a NAS that hangs."""
-    stale = ".nas-syncd-tmp/inst/7/.nas-syncd-dead-1.part"
-    put(nas, stale)
+    stale = [f".nas-syncd-tmp/inst/7/.nas-syncd-dead-{number}.part" for number in (1, 2)]
+    for path in stale:
+        put(nas, path)
     calls = Told(quick=("seek",))
 
-    copy_telling(nas, an_order(uploads, stale=[stale], min_free_bytes=1), calls)
+    copy_telling(nas, an_order(uploads, stale=stale, min_free_bytes=1), calls)
 
     assert {"unlink", "fstatvfs", "mkdir", "fsync", "fstat", "close"} <= set(calls.log)
     assert calls.untold == []
@@ -1050,6 +1052,29 @@ def test_a_source_that_cannot_be_read_is_nobody_elses_trouble(uploads, nas, monk
         copy(nas, an_order(uploads))
 
     assert files_below(nas) == {}
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["compared", "copied"])
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.EIO, SourceUnreadableError), (errno.ESTALE, UploadsError)]
+)
+def test_a_source_that_cannot_be_looked_at_again_is_neither_filed_nor_adopted(
+    uploads, nas, monkeypatch, there, number, kind
+):
+    if there:
+        put(nas, PLACE)
+    real, looks = os.fstat, count(1)
+
+    def fstat(fd):
+        if os.readlink(f"/proc/self/fd/{fd}") == str(uploads / "a.pdf") and next(looks) > 1:
+            raise OSError(number, os.strerror(number))
+        return real(fd)
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    with pytest.raises(kind):
+        copy(nas, an_order(uploads))
+
+    assert files_below(nas) == ({PLACE: CONTENT} if there else {})
 
 
 @pytest.mark.parametrize(("number", "kind"), [(errno.EIO, MountError), (errno.EACCES, MountError)])
