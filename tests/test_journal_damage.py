@@ -318,13 +318,20 @@ def test_an_emptied_journal_remembers_the_nas_and_says_so(tmp_path):
     assert told == [("", None)]
 
 
-def test_a_journal_that_is_emptied_while_it_is_open_is_begun_anew(tmp_path):
+@pytest.mark.parametrize("how", ["cut to nothing", "restored from an empty one"])
+def test_a_journal_that_is_emptied_while_it_is_open_is_begun_anew(tmp_path, how):
     fill(tmp_path)
     with contextlib.closing(Journal(tmp_path)) as journal:
         journal.put("word", "before")
-        with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
+        with (
+            contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as other,
+            contextlib.closing(sqlite3.connect(":memory:")) as empty,
+        ):
             other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        (tmp_path / FILE_NAME).write_bytes(b"")
+            if how == "restored from an empty one":
+                empty.backup(other)
+        if how == "cut to nothing":
+            (tmp_path / FILE_NAME).write_bytes(b"")
         with pytest.raises(JournalError):
             journal.put("word", "lost")
 
