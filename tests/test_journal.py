@@ -713,6 +713,39 @@ def test_a_forked_child_writes_with_a_connection_of_its_own(tmp_path):
         assert (journal.get("parent"), journal.get("child")) == (49, 49)
 
 
+def test_a_child_that_is_forked_while_another_thread_writes_can_write_itself(tmp_path):
+    code = (
+        "import os, signal, sys, threading\n"
+        "from pathlib import Path\n"
+        "from nas_syncd.journal import Journal\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "begun, forking = threading.Event(), threading.Event()\n"
+        "os.register_at_fork(before=forking.set)\n"
+        "def write():\n"
+        "    with journal._transaction() as db:\n"
+        "        db.execute(\"INSERT INTO meta VALUES ('parent', '1')\")\n"
+        "        begun.set()\n"
+        "        forking.wait()\n"
+        "        for n in range(1000):\n"
+        "            db.execute(\"UPDATE meta SET value = '2' WHERE key = 'parent'\")\n"
+        "writing = threading.Thread(target=write)\n"
+        "writing.start()\n"
+        "begun.wait()\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    signal.alarm(5)\n"
+        "    journal.put('child', 1)\n"
+        "    os._exit(0)\n"
+        "writing.join()\n"
+        "print(os.waitpid(child, 0)[1], flush=True)\n"
+    )
+    with in_another_process(code, tmp_path) as process:
+        assert say(process) == "0"
+
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        assert (journal.get("parent"), journal.get("child")) == (2, 1)
+
+
 def test_a_forked_child_opens_no_journal_that_was_closed_before(tmp_path):
     code = (
         "import os, pathlib, sys\n"
