@@ -124,7 +124,7 @@ class Journal:
             self._open_or_rebuild()
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"{error}: {folder}", path=str(folder)) from error
-        os.register_at_fork(after_in_child=_forked_into(weakref.ref(self)))
+        _follow_forks(weakref.ref(self))
 
     def _open_or_rebuild(self) -> None:
         try:
@@ -209,11 +209,19 @@ class Journal:
                 db.execute(f"PRAGMA user_version={number}")
         return version
 
+    def about_to_fork(self) -> None:
+        """Wait until no thread has a transaction: its locks would be the child's for ever, for
+        SQLite keeps in memory what a process has locked."""
+        self._lock.acquire()
+
+    def has_forked(self) -> None:
+        self._lock.release()
+
     def forked(self) -> None:
         """A connection must not cross a fork: the child opens its own."""
+        self._lock = threading.RLock()
         if self._closed:
             return
-        self._lock = threading.RLock()
         self._db = self._connect(self.folder / FILE_NAME)
 
     @contextmanager
@@ -745,15 +753,24 @@ def _inode(path: Path) -> int | None:
         return None
 
 
-def _forked_into(journal: weakref.ref[Journal]) -> Callable[[], None]:
-    """Return the hook for a child. It is registered for ever, and shall not keep a journal."""
+def _follow_forks(journal: weakref.ref[Journal]) -> None:
+    """Tell the journal of each fork. Hooks are registered for ever, and shall not keep it."""
+    forking: list[Journal] = []  # at most one: its lock is held
 
-    def hook() -> None:
-        kept = journal()
-        if kept is not None:
-            kept.forked()
+    def before() -> None:
+        if (kept := journal()) is not None:
+            kept.about_to_fork()
+            forking.append(kept)
 
-    return hook
+    def in_parent() -> None:
+        if forking:
+            forking.pop().has_forked()
+
+    def in_child() -> None:
+        if forking:
+            forking.pop().forked()
+
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
 
 def storable(text: str) -> str:
