@@ -699,10 +699,12 @@ def test_a_forked_child_writes_with_a_connection_of_its_own(tmp_path):
         "from nas_syncd.journal import Journal\n"
         "journal = Journal(Path(sys.argv[1]))\n"
         "journal.put('before', 1)\n"
+        "parents = journal._db\n"
         "child = os.fork()\n"
         "if child == 0:\n"
         "    for n in range(50): journal.put('child', n)\n"
-        "    os._exit(0 if journal.get('before') == 1 else 1)\n"
+        "    os._exit(0 if journal.get('before') == 1 and journal._db is not parents else 1)\n"
+        "assert journal._db is parents\n"
         "for n in range(50): journal.put('parent', n)\n"
         "print(os.waitpid(child, 0)[1], flush=True)\n"
     )
@@ -744,6 +746,26 @@ def test_a_child_that_is_forked_while_another_thread_writes_can_write_itself(tmp
 
     with contextlib.closing(Journal(tmp_path)) as journal:
         assert (journal.get("parent"), journal.get("child")) == (2, 1)
+
+
+def test_after_a_fork_each_thread_of_the_parent_writes_as_before(tmp_path):
+    code = (
+        "import os, signal, sys, threading\n"
+        "from pathlib import Path\n"
+        "from nas_syncd.journal import Journal\n"
+        "signal.alarm(5)\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "for number in range(2):\n"
+        "    child = os.fork()\n"
+        "    if child == 0: os._exit(0)\n"
+        "    os.waitpid(child, 0)\n"
+        "    thread = threading.Thread(target=journal.put, args=('thread', number))\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+        "print(journal.get('thread'), flush=True)\n"
+    )
+    with in_another_process(code, tmp_path) as process:
+        assert say(process) == "1"
 
 
 def test_a_forked_child_opens_no_journal_that_was_closed_before(tmp_path):
