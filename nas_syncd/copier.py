@@ -178,10 +178,10 @@ class Copier:
             raise nas_error(error, path) from error
 
     def _source_digest(self, source: int, version: Version) -> str:
+        """Return the digest of *source*, which stands at its beginning, and does so afterwards."""
         if self._digest is None:
             hasher = hashlib.new(HASH)
             try:
-                os.lseek(source, 0, os.SEEK_SET)
                 done = 0
                 while done <= version.size and (block := self._read_source(source)):
                     hasher.update(block)  # no further: it may grow faster than we read
@@ -221,9 +221,10 @@ class Copier:
             raise nas_error(error, path, own=True) from error
         try:
             digest = self._stream(source, target, version, path)
-            stored = self._read_back(target, version, path)
+            stored = "" if sys.platform == "darwin" else self._read_back(target, version, path)
         except BaseException:
             with contextlib.suppress(OSError):  # the first error is the one that counts
+                self.step("nas")
                 self.calls.close(target)
             raise
         try:
@@ -234,7 +235,7 @@ class Copier:
             self._check_whole(folder, name, version)
         except OSError as error:  # write-behind errors come back here
             raise nas_error(error, path, own=True) from error
-        if sys.platform == "darwin":
+        if not stored:  # macOS wants a fresh descriptor (``F_NOCACHE``)
             stored = read_digest(self.tree, folder, name, self.step)
         if stored != digest:
             raise VerifyError(f"{path}: wrote {digest}, the NAS holds {stored}", path=path)
@@ -243,18 +244,17 @@ class Copier:
     def _stream(self, source: int, target: int, version: Version, path: str) -> str:
         """Write all of *source*, flushing in steps: a full share is noticed only then."""
         hasher = hashlib.new(HASH)
-        done = unflushed = 0
+        done = flushed = 0
         flush_bytes = FLUSH_FIRST_BYTES
         while block := self._read_source(source):
             hasher.update(block)
             try:
                 write_all(self.calls, target, block, self.step)
                 done += len(block)
-                unflushed += len(block)
                 self.progress(done, 2 * version.size)
-                if unflushed >= flush_bytes:
+                if done - flushed >= flush_bytes:
                     flush_bytes = self._flush(target, flush_bytes)
-                    unflushed = 0
+                    flushed = done
             except OSError as error:
                 raise nas_error(error, path, own=True) from error
             if done > version.size:
@@ -285,10 +285,8 @@ class Copier:
         """Return the digest of what the server holds.
 
         FACTS: on the same descriptor, after ``POSIX_FADV_DONTNEED``, cifs asks the server, and
-        a fresh descriptor costs two requests more. macOS wants a fresh one (``F_NOCACHE``).
+        a fresh descriptor costs two requests more.
         """
-        if sys.platform == "darwin":
-            return ""
         try:
             self.step("nas")
             size = self.calls.fstat(target).st_size
@@ -393,8 +391,9 @@ class Copier:
             words = f"{free} bytes free, {size} wanted"
             if small:
                 raise NasFullError(words, free=free, needed=size + least)
-            if free < max(least, FLUSH_FIRST_BYTES):
-                raise NasFullError(words, free=free, needed=size)
+            enough = max(least, FLUSH_FIRST_BYTES)
+            if free < enough:  # when this is free again, the NAS is of use, if not to this one
+                raise NasFullError(words, free=free, needed=enough)
             raise NoRoomError(words, path=self.order.relative, free=free, needed=size + least)
 
     def _remove_stale(self) -> None:
@@ -426,6 +425,7 @@ def read_digest(tree: Tree, folder: Folder, name: str, step: Step) -> str:
     step("nas")
     fd = calls.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder.fd)
     try:
+        step("nas")
         _flush_others(calls, fd)  # somebody's writes may still lie in this host's own cache
         calls.drop_cache(fd)
         hasher = hashlib.new(HASH)
@@ -450,6 +450,3 @@ def _flush_others(calls: Calls, fd: int) -> None:
 
 def free_bytes(status: os.statvfs_result) -> int:
     return status.f_bavail * (status.f_frsize or status.f_bsize)
-
-
-__all__ = ["BLOCK_BYTES", "HASH", "Copied", "Copier", "Order", "free_bytes", "read_digest"]

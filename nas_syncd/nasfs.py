@@ -412,6 +412,7 @@ class Tree:
         if made:
             try:
                 self.calls.mkdir(name, dir_fd=fd)
+                step("nas")
                 sync_folder(fd, self.calls)
             except FileExistsError:
                 made = False

@@ -31,6 +31,7 @@ from nas_syncd.errors import (
     NasDownError,
     NasFullError,
     NoRoomError,
+    PlaceBlockedError,
     PlaceBusyError,
     PlaceDeniedError,
     PlaceTakenError,
@@ -39,6 +40,7 @@ from nas_syncd.errors import (
     SourceRefusedError,
     SourceUnreadableError,
     SyncError,
+    UploadsError,
     VerifyError,
 )
 from tests.helpers import (
@@ -197,6 +199,86 @@ def test_before_each_call_it_is_told_which_side_is_waited_for(uploads, nas):
     assert set(told) == {"nas", "uploads"}
 
 
+class Told(FaultyCalls):
+    """Knows what was told since the call before, and which calls nothing was told of."""
+
+    def __init__(self, fails=lambda _number, _op: None, *, quick=()):
+        self.since: list[str] = []
+        self.untold: list[tuple[str, ...]] = []
+
+        def strike(number, op):
+            if op not in quick:
+                if not self.since or self.since[-1] != "nas":
+                    self.untold.append((op, *self.log[-3:]))
+                self.since.clear()
+            return fails(number, op)
+
+        super().__init__(strike)
+
+
+def copy_telling(nas, order, calls):
+    with tree_at(nas, calls) as tree:
+        return Copier(tree, order, calls.since.append).copy()
+
+
+def test_each_call_of_a_copy_has_a_deadline_of_its_own(uploads, nas):
+    """It begins with each step: two slow calls in one would look like a NAS that hangs."""
+    stale = [f".nas-syncd-tmp/inst/7/.nas-syncd-dead-{number}.part" for number in (1, 2)]
+    for path in stale:
+        put(nas, path)
+    calls = Told(quick=("seek",))
+
+    copy_telling(nas, an_order(uploads, stale=stale, min_free_bytes=1), calls)
+
+    assert {"unlink", "fstatvfs", "mkdir", "fsync", "fstat", "close"} <= set(calls.log)
+    assert calls.untold == []
+
+
+def test_each_call_of_a_comparison_has_a_deadline_of_its_own(uploads, nas):
+    put(nas, PLACE, bytes(len(CONTENT)))
+    calls = Told(quick=("drop_cache", "close", "seek"))  # which ask the server nothing
+
+    copy_telling(nas, an_order(uploads), calls)
+
+    assert calls.untold == []
+
+
+def test_each_call_after_a_failure_has_a_deadline_of_its_own(uploads, nas):
+    calls = Told(fail("read", number=errno.EIO), quick=("seek",))
+
+    with pytest.raises(NasDownError):
+        copy_telling(nas, an_order(uploads), calls)
+
+    assert calls.log[-2:] == ["close", "unlink"]
+    assert calls.untold == []
+
+
+def test_whenever_the_source_is_asked_the_upload_folder_is_what_is_waited_for(
+    uploads, nas, monkeypatch
+):
+    (uploads / "a.pdf").write_bytes(CONTENT * 100_000)
+    put(nas, PLACE, bytes(len(CONTENT) * 100_000))  # so that it is compared first
+    told: list[str] = []
+    at_calls: list[tuple[str, str]] = []
+
+    def watched(name):
+        real = getattr(os, name)
+
+        def call(fd, *more):
+            if os.readlink(f"/proc/self/fd/{fd}") == str(uploads / "a.pdf"):
+                at_calls.append((name, told[-1]))
+            return real(fd, *more)
+
+        monkeypatch.setattr(os, name, call)
+
+    watched("read")
+    watched("fstat")
+    with tree_at(nas) as tree:
+        assert Copier(tree, an_order(uploads), told.append).copy().destination == SECOND
+
+    assert set(at_calls) == {("read", "uploads"), ("fstat", "uploads")}
+
+
 @pytest.mark.parametrize(
     ("free", "least", "error"),
     [
@@ -215,10 +297,24 @@ def test_what_does_not_fit_is_its_own_trouble_unless_nothing_much_would(
         def fstatvfs(self, _fd):
             return SimpleNamespace(f_bavail=free, f_frsize=1)
 
-    with pytest.raises(error), tree_at(nas, Little()) as tree:
+    with pytest.raises(error) as caught, tree_at(nas, Little()) as tree:
         copier_for(tree, an_order(uploads, min_free_bytes=least)).copy()
 
     assert files_below(nas) == {}
+    assert caught.value.params["free"] == free
+    assert caught.value.params["needed"] > free
+    if error is NoRoomError:
+        assert caught.value.params["needed"] == FLUSH_FIRST_BYTES + 1 + least
+
+
+def test_of_what_is_flushed_on_its_way_the_room_is_looked_for_before(uploads, nas):
+    os.truncate(uploads / "a.pdf", FLUSH_FIRST_BYTES)
+    calls = SmallNas(FLUSH_FIRST_BYTES - 1)
+
+    with pytest.raises(NasFullError):
+        copy(nas, an_order(uploads), calls)
+
+    assert "write" not in calls.log
 
 
 # -- every step, every errno ------------------------------------------------------------------
@@ -336,6 +432,36 @@ def test_an_error_is_told_as_what_it_means(uploads, nas, op, name, kind):
     assert files_below(nas) == {}
 
 
+@pytest.mark.parametrize("op", ["mkdir", "open", "write", "fsync", "fstat", "read", "close"])
+def test_what_is_refused_in_a_folder_of_our_own_is_refused_to_all(uploads, nas, op):
+    """A document that is blamed for it would be parked, and the next one, and the next one."""
+    (nas / PLACE).parent.mkdir(parents=True)
+    with tree_at(nas) as tree:
+        tree.folder("2024/01/factures", no_step)
+        tree.calls = FaultyCalls(fail(op, number=errno.EACCES))
+        with pytest.raises(NasDeniedError):
+            copier_for(tree, an_order(uploads)).copy()
+
+
+def test_a_folder_of_our_own_that_cannot_be_entered_any_more_is_nobodys_fault(uploads, nas):
+    stale = ".nas-syncd-tmp/inst/7/.nas-syncd-dead-1.part"
+
+    with pytest.raises(NasDeniedError):
+        copy(nas, an_order(uploads, stale=[stale]), FaultyCalls(fail("open", number=errno.EACCES)))
+
+
+def test_a_nas_that_does_not_say_what_is_free_is_no_documents_fault(uploads, nas):
+    with pytest.raises(NasDeniedError) as caught:
+        copy(
+            nas,
+            an_order(uploads, min_free_bytes=1),
+            FaultyCalls(fail("fstatvfs", number=errno.EACCES)),
+        )
+
+    assert (nas / caught.value.params["path"]).is_dir()
+    assert files_below(nas) == {}
+
+
 def test_short_writes_are_gone_on_with(uploads, nas):
     class Short(FaultyCalls):
         def write(self, fd, data):
@@ -395,6 +521,41 @@ class Corrupting(FaultyCalls):
     ],
 )
 def test_bytes_that_do_not_come_back_as_they_were_are_never_filed(uploads, nas, how):
+    with pytest.raises(VerifyError):
+        copy(nas, an_order(uploads), Corrupting(how))
+
+    assert files_below(nas) == {}
+
+
+def test_what_arrived_with_another_size_is_not_even_read_back(uploads, nas):
+    calls = Corrupting("drops the end")
+
+    with pytest.raises(VerifyError):
+        copy(nas, an_order(uploads), calls)
+
+    assert "read" not in calls.log
+
+
+@pytest.fixture
+def as_on_a_mac(monkeypatch):
+    monkeypatch.setattr(copier_module, "sys", SimpleNamespace(platform="darwin"))
+
+
+@pytest.mark.usefixtures("as_on_a_mac")
+def test_a_mac_reads_back_by_a_fresh_descriptor_before_the_rename(uploads, nas):
+    calls = FaultyCalls()
+    copy(nas, an_order(uploads), calls)
+    wrote = len(calls.log) - 1 - calls.log[::-1].index("write")
+    after = [op for op in calls.log[wrote:] if op in ("close", "open", "drop_cache", "read")]
+
+    assert after == ["close", "open", "drop_cache", "read", "read", "close"]
+    assert calls.log.index("rename_exclusive") > len(calls.log) - 1 - calls.log[::-1].index("read")
+    assert files_below(nas) == {PLACE: CONTENT}
+
+
+@pytest.mark.usefixtures("as_on_a_mac")
+@pytest.mark.parametrize("how", ["flips a bit", "drops the end", "reads a flipped bit"])
+def test_a_mac_files_nothing_that_does_not_come_back_as_it_was(uploads, nas, how):
     with pytest.raises(VerifyError):
         copy(nas, an_order(uploads), Corrupting(how))
 
@@ -547,9 +708,10 @@ def test_when_all_names_are_taken_nothing_is_replaced_and_nothing_is_left(upload
         put(nas, place, place.encode())
     before = files_below(nas)
 
-    with pytest.raises(PlaceTakenError):
+    with pytest.raises(PlaceTakenError) as caught:
         copy(nas, an_order(uploads))
 
+    assert caught.value.params["path"] == PLACE
     assert files_below(nas) == before
 
 
@@ -650,6 +812,25 @@ def test_a_file_that_vanishes_while_it_is_compared_is_no_trouble(uploads, nas):
     copied = copy(nas, an_order(uploads), Meanwhile("lstat", path.unlink))
 
     assert (nas / copied.destination).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("kind", ["link to the same bytes", "fifo"])
+def test_what_takes_a_files_place_after_the_look_is_neither_followed_nor_waited_for(
+    uploads, nas, kind
+):
+    path = put(nas, PLACE)
+
+    def swap(number, op):
+        if op == "open" and calls.log[number - 1] == "lstat" and not path.is_symlink():
+            path.unlink()
+            if kind == "fifo":
+                os.mkfifo(path)
+            else:
+                path.symlink_to(uploads / "a.pdf")
+
+    calls = FaultyCalls(swap)
+    with pytest.raises(PlaceBlockedError if kind == "link to the same bytes" else SyncError):
+        find(nas, an_order(uploads, candidates=(), adopt_only=(PLACE,)), calls)
 
 
 # -- folders under us ---------------------------------------------------------------------------
@@ -890,6 +1071,29 @@ def test_a_source_that_cannot_be_read_is_nobody_elses_trouble(uploads, nas, monk
     assert files_below(nas) == {}
 
 
+@pytest.mark.parametrize("there", [True, False], ids=["compared", "copied"])
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.EIO, SourceUnreadableError), (errno.ESTALE, UploadsError)]
+)
+def test_a_source_that_cannot_be_looked_at_again_is_neither_filed_nor_adopted(
+    uploads, nas, monkeypatch, there, number, kind
+):
+    if there:
+        put(nas, PLACE)
+    real, looks = os.fstat, count(1)
+
+    def fstat(fd):
+        if os.readlink(f"/proc/self/fd/{fd}") == str(uploads / "a.pdf") and next(looks) > 1:
+            raise OSError(number, os.strerror(number))
+        return real(fd)
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    with pytest.raises(kind):
+        copy(nas, an_order(uploads))
+
+    assert files_below(nas) == ({PLACE: CONTENT} if there else {})
+
+
 @pytest.mark.parametrize(("number", "kind"), [(errno.EIO, MountError), (errno.EACCES, MountError)])
 def test_an_earlier_gos_temp_file_that_cannot_be_removed_stops_the_copy(uploads, nas, number, kind):
     """It may be one that a server still writes to: first it must be gone."""
@@ -1018,6 +1222,19 @@ def test_the_nas_is_asked_once_for_many_small_documents_and_again_when_it_gets_t
             (uploads / f"{number}.pdf").write_bytes(CONTENT)
             copier_for(tree, an_order(uploads, f"{number}.pdf", min_free_bytes=1000)).copy()
     assert calls.asked == 2
+
+
+@pytest.mark.parametrize("size", [100_000, FLUSH_FIRST_BYTES], ids=["small", "big"])
+def test_what_was_granted_to_one_is_not_granted_to_the_next(uploads, nas, size):
+    os.truncate(uploads / "a.pdf", size)
+    (uploads / "b.pdf").write_bytes(CONTENT)
+    calls = SmallNas(free=1000 + size + len(CONTENT) - 1)
+    with tree_at(nas, calls) as tree:
+        copier_for(tree, an_order(uploads, min_free_bytes=1000)).copy()
+        calls.free -= size
+
+        with pytest.raises(NasFullError):
+            copier_for(tree, an_order(uploads, "b.pdf", "8", min_free_bytes=1000)).copy()
 
 
 def test_where_nothing_must_stay_free_small_documents_ask_nothing(uploads, nas):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import fcntl
 import itertools
 import json
 import os
@@ -14,13 +15,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from nas_syncd import upkeep
 from nas_syncd.errors import JournalError, StateDirectoryBusyError
-from nas_syncd.journal import DaemonLock, Journal, Runs
+from nas_syncd.journal import DaemonLock, Journal, Runs, Tally, store
+from nas_syncd.journal import runs as runs_module
 from nas_syncd.journal.schema import VERSIONS, statements
 from nas_syncd.journal.store import FILE_NAME, LEGAL
+from nas_syncd.messages import explain
 from nas_syncd.models import Identity, Intent, Reason, Scope, SourceVersion, State
 from tests.helpers import SCOPE, Clock, a_document, a_receipt, open_descriptors
 
@@ -102,6 +107,19 @@ def test_no_way_leads_to_synced_but_through_a_receipt():
     assert {was for was in State if State.SYNCED in LEGAL[was]} == receipts
     assert {was for was in State if State.MARKING in LEGAL[was]} <= receipts
     assert set(LEGAL) == set(State)
+
+
+@pytest.mark.parametrize("state", sorted(State))
+def test_no_state_is_a_dead_end(journal, state):
+    for number, then in enumerate([State.WAITING, State.FAILED, State.PROBLEM, State.GONE]):
+        document = a_document(str(number))
+        bring_to(journal, document, state)
+        journal.note(SCOPE, document, then, REASON)
+        assert journal.entry(SCOPE, document.id).state is then
+
+    bring_to(journal, DOCUMENT, state)
+    journal.receive([(DOCUMENT, "7.pdf", a_receipt(DOCUMENT), None)])
+    assert journal.entry(SCOPE, "7").state is State.COPIED
 
 
 def test_one_illegal_move_among_many_undoes_them_all(journal):
@@ -213,20 +231,54 @@ def test_versions_of_any_size_are_kept(journal, number):
     assert journal.entry(SCOPE, "7").receipt.version == version
 
 
-def test_receipts_are_flushed_before_the_call_returns(journal):
-    """``synchronous=FULL`` is what SQLite calls it; other rows may be lost with the power."""
-    statements: list[str] = []
-    journal._db.set_trace_callback(statements.append)
-    journal.receive([(DOCUMENT, "7.pdf", a_receipt(DOCUMENT), None)])
-    with_receipt = next(s for s in statements if "synchronous" in s)
-    begin = statements.index("BEGIN IMMEDIATE")
-    statements.clear()
-    journal.note(SCOPE, DOCUMENT, State.MARKING)
-    journal._db.set_trace_callback(None)
+def transactions(journal, act):
+    """What *act* has SQLite write: (whether it is flushed before the call returns, its SQL)."""
+    found, flushed = [], False
+    for said in asked(journal, act):
+        if said.startswith("PRAGMA synchronous="):
+            flushed = said == "PRAGMA synchronous=FULL"
+        elif said.startswith("BEGIN"):
+            found.append((flushed, ""))
+        elif found:
+            found[-1] = (flushed, f"{found[-1][1]}{said}\n")
+    return [(flushed, said) for flushed, said in found if "COMMIT" in said]
 
-    assert with_receipt == "PRAGMA synchronous=FULL"
-    assert begin == 1
-    assert "PRAGMA synchronous=NORMAL" in statements
+
+@pytest.mark.parametrize(
+    ("flushed", "act"),
+    [
+        (True, lambda j: j.begin([(DOCUMENT, "7.pdf", an_intent())], SCOPE)),
+        (True, lambda j: j.receive([(DOCUMENT, "7.pdf", a_receipt(DOCUMENT), None)])),
+        (True, lambda j: j.forget_receipt(SCOPE, DOCUMENT, REASON)),
+        (True, lambda j: j.remember_identity(Identity("nas-1", "cifs", "//nas/x"))),
+        (True, lambda j: j.put("a", 1, durable=True)),
+        (False, lambda j: j.put("a", 1)),
+        (False, lambda j: j.note(SCOPE, DOCUMENT, State.WAITING)),
+        (False, lambda j: j.retry_now(SCOPE, ["7"])),
+    ],
+    ids=[
+        *("intents", "receipts", "receipts that count no more", "which NAS is ours", "what must"),
+        *("what need not", "states", "wishes"),
+    ],
+)
+def test_what_may_not_be_lost_with_the_power_is_flushed_and_nothing_else(journal, flushed, act):
+    assert [one for one, _ in transactions(journal, lambda: act(journal))] == [flushed]
+
+
+def test_the_installations_name_is_flushed_before_anything_bears_it(tmp_path, monkeypatch):
+    real = Journal._connect
+    said: list[str] = []
+
+    def listening(journal, path):
+        db = real(journal, path)
+        db.set_trace_callback(said.append)
+        return db
+
+    monkeypatch.setattr(Journal, "_connect", listening)
+    Journal(tmp_path).close()
+
+    written = next(at for at, sql in enumerate(said) if sql.startswith("INSERT OR IGNORE"))
+    assert [sql for sql in said[:written] if "synchronous" in sql][-1] == "PRAGMA synchronous=FULL"
 
 
 def test_a_receipt_survives_the_death_of_the_process(tmp_path):
@@ -275,6 +327,15 @@ def test_only_what_is_marked_on_this_nas_counts_as_known_version(journal):
     assert journal.versions(Scope("other", "documents"), "nas-1", ["7.pdf"]) == {}
 
 
+def test_a_marked_version_is_known_also_of_a_name_that_is_not_utf_8(journal):
+    """Else the table would be asked about its file at every scan."""
+    name = os.fsdecode(b"caf\xe9.pdf")
+    journal.receive([(DOCUMENT, name, a_receipt(DOCUMENT), None)])
+    journal.note(SCOPE, DOCUMENT, State.SYNCED)
+
+    assert journal.versions(SCOPE, "nas-1", [name]) == {name: a_receipt(DOCUMENT).version}
+
+
 # -- ids, scopes and places -----------------------------------------------------------------------
 
 
@@ -290,7 +351,9 @@ def test_an_id_that_is_used_again_starts_over(journal, clock, state):
     assert entry.file_path == "/app/uploads/new.pdf"
     assert entry.first_seen == clock.time
     assert (entry.receipt, entry.intent, entry.attempts) == (None, None, 0)
-    assert journal.history(SCOPE, "7")[1]["code"] == "gone.replaced"
+    replaced = journal.history(SCOPE, "7")[1]
+    assert replaced["code"] == "gone.replaced"
+    assert json.loads(replaced["detail"])["file_path"] == DOCUMENT.file_path
 
 
 def test_what_the_old_one_filed_stays_its_own(journal):
@@ -311,6 +374,17 @@ def test_documents_of_two_databases_have_nothing_to_do_with_each_other(journal):
     assert journal.tally(SCOPE, "nas-2").proven == 0
 
 
+def test_each_document_is_counted_where_it_stands(journal):
+    assert journal.tally(SCOPE, "nas-1") == Tally(0, 0, 0, 0, 0, 0)
+
+    for number, state in enumerate(State):
+        bring_to(journal, a_document(str(number)), state)
+
+    assert journal.tally(SCOPE, "nas-1") == Tally(
+        proven=1, waiting=1, copying=1, unmarked=2, failed=1, problems=1
+    )
+
+
 def test_a_place_is_found_in_any_case_and_composition(journal):
     receipt = a_receipt(DOCUMENT, destination="2024/01/factures/Été.PDF")
     journal.receive([(DOCUMENT, "7.pdf", receipt, None)])
@@ -325,10 +399,14 @@ def test_a_place_belongs_to_one_document(journal):
     receipt = a_receipt(DOCUMENT)
     assert journal.receive([(DOCUMENT, "7.pdf", receipt, None)]) == set()
     theirs = a_receipt(other, destination=receipt.destination.upper())
+    journal.begin([(other, "8.pdf", an_intent())], SCOPE)
 
     assert journal.receive([(other, "8.pdf", theirs, None)]) == {"8"}
 
-    assert journal.entry(SCOPE, "8") is None or journal.entry(SCOPE, "8").receipt is None
+    entry = journal.entry(SCOPE, "8")
+    assert (entry.state, entry.receipt, entry.intent) == (State.WAITING, None, None)
+    for language in ("en", "fr"):
+        assert theirs.destination in explain(entry.reason, language)
     (owner,) = journal.owners("nas-1", [receipt.destination]).values()
     assert owner.id == "7"
 
@@ -391,6 +469,15 @@ def test_a_temp_files_document_is_known_and_whether_it_has_a_receipt(journal):
     assert journal.by_temp("another.part") is None
 
 
+def test_a_new_goes_temp_file_is_not_taken_for_that_of_the_receipt(journal):
+    """What has a receipt may be the document itself, which a NAS brought back under that name."""
+    journal.receive([(DOCUMENT, "7.pdf", a_receipt(DOCUMENT), "old.part")])
+    journal.forget_receipt(SCOPE, DOCUMENT, REASON)
+    journal.begin([(DOCUMENT, "7.pdf", an_intent(temp="new.part"))], SCOPE)
+
+    assert [journal.by_temp(temp)[1] for temp in ("old.part", "new.part")] == [True, False]
+
+
 # -- begin ------------------------------------------------------------------------------------
 
 
@@ -444,6 +531,24 @@ def test_what_a_flow_lets_go_is_free_and_its_intent_is_still_known(journal):
     assert journal.begin([(DOCUMENT, "7.pdf", an_intent())], SCOPE, holder="mine") == {"7"}
 
 
+def test_what_is_noted_is_let_go_but_not_what_is_about_to_be_marked(journal):
+    theirs_in_hand(journal, State.MARKING)
+    journal.alive = lambda _holder: True
+    mine = [(DOCUMENT, "7.pdf", an_intent())]
+
+    assert journal.begin(mine, SCOPE, holder="mine") == set()
+    journal.note(SCOPE, DOCUMENT, State.SYNCED, holder="their flow")
+    assert journal.begin(mine, SCOPE, holder="mine") == {"7"}
+
+
+def test_what_is_noted_for_many_counts_no_attempt_and_gives_intents_up(journal):
+    journal.begin([(DOCUMENT, "7.pdf", an_intent())], SCOPE)
+    journal.note_all(SCOPE, [(DOCUMENT, State.WAITING, REASON, None)])
+
+    entry = journal.entry(SCOPE, "7")
+    assert (entry.attempts, entry.intent) == (0, None)
+
+
 def test_a_flow_may_begin_again_what_it_has_begun(journal):
     theirs_in_hand(journal)
     journal.alive = lambda _holder: True
@@ -481,6 +586,58 @@ def test_it_is_all_there_after_opening_it_again(tmp_path):
         assert journal.get("live") == {"pid": 4}
         assert journal.get("nothing") is None
         assert journal.installation == installation
+
+
+def test_each_installation_has_a_name_of_its_own(tmp_path):
+    with (
+        contextlib.closing(Journal(tmp_path / "one")) as one,
+        contextlib.closing(Journal(tmp_path / "two")) as two,
+    ):
+        assert all(name.isalnum() for name in (one.installation, two.installation))
+        assert one.installation != two.installation
+
+
+def test_who_only_reads_keeps_nobody_from_writing(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
+    with (
+        contextlib.closing(Journal(tmp_path)) as journal,
+        contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as reader,
+    ):
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM meta").fetchall()
+        journal.put("a", 1)
+        assert journal.get("a") == 1
+
+
+def refused(journal_folder):
+    with pytest.raises(JournalError) as caught:
+        Journal(journal_folder)
+    return caught  # and with it all that was at hand
+
+
+def test_a_journal_that_cannot_be_opened_leaves_no_descriptor_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
+    for folder in ("later", "locked"):
+        (tmp_path / folder).mkdir()
+    before = open_descriptors()
+    with contextlib.closing(sqlite3.connect(tmp_path / "later" / FILE_NAME)) as db:
+        db.execute(f"PRAGMA user_version={len(VERSIONS) + 1}")
+    kept = [refused(tmp_path / "later")]
+    with contextlib.closing(sqlite3.connect(tmp_path / "locked" / FILE_NAME)) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        kept.append(refused(tmp_path / "locked"))
+
+    assert open_descriptors() == before  # not before: SQLite keeps them while the file is locked
+    del kept
+
+
+def test_a_journal_that_is_closed_leaves_no_descriptor_open(tmp_path):
+    before = open_descriptors()
+    journal = Journal(tmp_path)
+    journal.put("a", 1)
+    journal.close()
+
+    assert open_descriptors() == before
 
 
 def test_nobody_else_may_read_it(tmp_path):
@@ -566,10 +723,12 @@ def test_a_forked_child_writes_with_a_connection_of_its_own(tmp_path):
         "from nas_syncd.journal import Journal\n"
         "journal = Journal(Path(sys.argv[1]))\n"
         "journal.put('before', 1)\n"
+        "parents = journal._db\n"
         "child = os.fork()\n"
         "if child == 0:\n"
         "    for n in range(50): journal.put('child', n)\n"
-        "    os._exit(0 if journal.get('before') == 1 else 1)\n"
+        "    os._exit(0 if journal.get('before') == 1 and journal._db is not parents else 1)\n"
+        "assert journal._db is parents\n"
         "for n in range(50): journal.put('parent', n)\n"
         "print(os.waitpid(child, 0)[1], flush=True)\n"
     )
@@ -578,6 +737,59 @@ def test_a_forked_child_writes_with_a_connection_of_its_own(tmp_path):
 
     with contextlib.closing(Journal(tmp_path)) as journal:
         assert (journal.get("parent"), journal.get("child")) == (49, 49)
+
+
+def test_a_child_that_is_forked_while_another_thread_writes_can_write_itself(tmp_path):
+    code = (
+        "import os, signal, sys, threading\n"
+        "from pathlib import Path\n"
+        "from nas_syncd.journal import Journal\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "begun, forking = threading.Event(), threading.Event()\n"
+        "os.register_at_fork(before=forking.set)\n"
+        "def write():\n"
+        "    with journal._transaction() as db:\n"
+        "        db.execute(\"INSERT INTO meta VALUES ('parent', '1')\")\n"
+        "        begun.set()\n"
+        "        forking.wait()\n"
+        "        for n in range(1000):\n"
+        "            db.execute(\"UPDATE meta SET value = '2' WHERE key = 'parent'\")\n"
+        "writing = threading.Thread(target=write)\n"
+        "writing.start()\n"
+        "begun.wait()\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    signal.alarm(5)\n"
+        "    journal.put('child', 1)\n"
+        "    os._exit(0)\n"
+        "writing.join()\n"
+        "print(os.waitpid(child, 0)[1], flush=True)\n"
+    )
+    with in_another_process(code, tmp_path) as process:
+        assert say(process) == "0"
+
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        assert (journal.get("parent"), journal.get("child")) == (2, 1)
+
+
+def test_after_a_fork_each_thread_of_the_parent_writes_as_before(tmp_path):
+    code = (
+        "import os, signal, sys, threading\n"
+        "from pathlib import Path\n"
+        "from nas_syncd.journal import Journal\n"
+        "signal.alarm(5)\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "for number in range(2):\n"
+        "    child = os.fork()\n"
+        "    if child == 0: os._exit(0)\n"
+        "    os.waitpid(child, 0)\n"
+        "    thread = threading.Thread(target=journal.put, args=('thread', number))\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+        "print(journal.get('thread'), flush=True)\n"
+    )
+    with in_another_process(code, tmp_path) as process:
+        assert say(process) == "1"
 
 
 def test_a_forked_child_opens_no_journal_that_was_closed_before(tmp_path):
@@ -680,7 +892,11 @@ def test_runs_and_locks_leave_no_descriptor_open_and_are_private(tmp_path):
     files = [tmp_path / "daemon.lock", tmp_path / "runs" / runs.mine]
 
     assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o600]
+    assert (tmp_path / "runs").stat().st_mode & 0o777 == 0o700
     assert [file.read_text() for file in files] == [f"{os.getpid()}\n"] * 2
+    assert DaemonLock(tmp_path).holder() == os.getpid()
+    assert runs.alive(runs.mine)
+    assert not runs.alive("0" * 16)
     assert open_descriptors() == before + 2
     with pytest.raises(StateDirectoryBusyError):
         DaemonLock(tmp_path).acquire()
@@ -702,6 +918,21 @@ def test_runs_begin_where_there_were_some_and_say_where_they_cannot(tmp_path):
         Runs(tmp_path / "x")
 
     assert caught.value.params["path"] == str(tmp_path / "x" / "runs")
+
+
+def test_a_run_has_a_name_by_which_its_temp_files_are_known(runs):
+    """Else those of a dead run would stay on the NAS for ever."""
+    name = f".nas-syncd-{runs.mine}-1.part"
+
+    assert upkeep._TEMP.findall(name) == [runs.mine]
+
+
+def test_a_run_that_is_about_to_begin_is_not_tidied_away(tmp_path, runs):
+    (tmp_path / "runs" / ".new-0123456789abcdef").touch()
+
+    runs.tidy()
+
+    assert (tmp_path / "runs" / ".new-0123456789abcdef").exists()
 
 
 # -- the daemon's lock ----------------------------------------------------------------------------
@@ -735,6 +966,48 @@ def test_a_second_daemon_is_told_the_pid_of_the_first(tmp_path):
     assert lock.holder() == os.getpid()
     lock.release()
     assert lock.holder() is None
+
+
+@contextlib.contextmanager
+def locked_by_one_who_wrote(tmp_path, content):
+    """Somebody has the daemon's lock."""
+    with (tmp_path / "daemon.lock").open("w+b") as file:
+        file.write(content)
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\n", b"12\n4\n"])
+def test_a_daemon_that_has_not_said_its_pid_is_one_all_the_same(tmp_path, content):
+    with locked_by_one_who_wrote(tmp_path, content):
+        assert DaemonLock(tmp_path).holder() == 0
+        with pytest.raises(StateDirectoryBusyError) as caught:
+            DaemonLock(tmp_path).acquire()
+
+    assert caught.value.params == {"pid": "?", "path": str(tmp_path)}
+
+
+def test_a_lock_that_is_given_back_meanwhile_is_taken(tmp_path, monkeypatch):
+    with locked_by_one_who_wrote(tmp_path, b"") as theirs:
+        monkeypatch.setattr(runs_module, "time", SimpleNamespace(sleep=lambda _: theirs.close()))
+        lock = DaemonLock(tmp_path)
+        lock.acquire()
+
+    assert lock.holder() == os.getpid()
+    lock.release()
+
+
+def test_a_daemon_that_must_not_start_is_told_so_within_a_second(tmp_path, monkeypatch):
+    slept: list[float] = []
+    monkeypatch.setattr(runs_module, "time", SimpleNamespace(sleep=slept.append))
+    with (
+        locked_by_one_who_wrote(tmp_path, b"4\n"),
+        pytest.raises(StateDirectoryBusyError),
+    ):
+        DaemonLock(tmp_path).acquire()
+
+    assert 0 < sum(slept) < 1
 
 
 def test_asking_who_the_daemon_is_does_not_keep_one_from_starting(tmp_path):
@@ -863,7 +1136,7 @@ def test_a_transaction_that_is_undone_undoes_the_tally(journal):
 
 
 def test_a_journal_of_the_first_version_is_counted_once_and_for_all(tmp_path, clock):
-    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as db:
         for statement in statements(VERSIONS[0]):
             db.execute(statement)
         db.execute("PRAGMA user_version=1")

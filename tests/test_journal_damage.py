@@ -115,6 +115,76 @@ def test_damage_that_comes_while_it_is_open_is_noticed_too(tmp_path):
     assert len(set_aside(tmp_path)) == 1
 
 
+def test_who_only_reads_finds_a_new_journal_too(tmp_path):
+    fill(tmp_path)
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        zeroed_pages(tmp_path / FILE_NAME)
+        journal._db.execute("PRAGMA shrink_memory")
+        with pytest.raises(JournalError):
+            journal.entries(SCOPE, [d.id for d in DOCUMENTS])
+
+        assert journal.entries(SCOPE, [d.id for d in DOCUMENTS]) == {}
+
+
+@pytest.fixture
+def begun_at_the_second_try(monkeypatch):
+    """A disk that fails while a new journal is made, once."""
+    real, fails = Journal._migrate, iter((True, False))
+
+    def migrate(journal: Journal) -> int:
+        if next(fails, False):
+            raise sqlite3.OperationalError("disk I/O error")
+        return real(journal)
+
+    return lambda: monkeypatch.setattr(Journal, "_migrate", migrate)
+
+
+@pytest.mark.parametrize("how", ["taken away", "damaged"])
+def test_a_new_journal_that_could_not_be_begun_is_begun_at_the_next_use(
+    tmp_path, begun_at_the_second_try, how
+):
+    fill(tmp_path)
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if how == "damaged":
+            zeroed_pages(tmp_path / FILE_NAME)
+            journal._db.execute("PRAGMA shrink_memory")
+            with pytest.raises(JournalError, match="malformed"):
+                use(journal)
+        else:
+            (tmp_path / FILE_NAME).unlink()
+        begun_at_the_second_try()
+        with pytest.raises(JournalError, match="disk I/O error"):
+            journal.put("word", "lost")
+
+        journal.put("word", "here")
+        assert (journal.get("word"), journal.identity()) == ("here", OURS)
+    with contextlib.closing(Journal(tmp_path)) as again:
+        assert again.get("word") == "here"
+
+
+def test_a_new_journal_that_cannot_be_begun_at_the_start_is_said(tmp_path, begun_at_the_second_try):
+    fill(tmp_path)
+    no_header(tmp_path / FILE_NAME)
+    begun_at_the_second_try()
+
+    with pytest.raises(JournalError, match="disk I/O error"):
+        Journal(tmp_path)
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        assert journal.identity() == OURS
+
+
+def test_what_is_kept_for_a_new_journal_is_written_again_when_it_is_gone(tmp_path):
+    fill(tmp_path)
+    (tmp_path / rescue.KEEPSAKE).unlink()
+    Journal(tmp_path).close()
+    no_header(tmp_path / FILE_NAME)
+
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        assert journal.identity() == OURS
+
+
 def test_two_processes_that_meet_the_same_damage_set_it_aside_once(tmp_path):
     fill(tmp_path)
     one, other = Journal(tmp_path), Journal(tmp_path)
@@ -248,13 +318,20 @@ def test_an_emptied_journal_remembers_the_nas_and_says_so(tmp_path):
     assert told == [("", None)]
 
 
-def test_a_journal_that_is_emptied_while_it_is_open_is_begun_anew(tmp_path):
+@pytest.mark.parametrize("how", ["cut to nothing", "restored from an empty one"])
+def test_a_journal_that_is_emptied_while_it_is_open_is_begun_anew(tmp_path, how):
     fill(tmp_path)
     with contextlib.closing(Journal(tmp_path)) as journal:
         journal.put("word", "before")
-        with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
+        with (
+            contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as other,
+            contextlib.closing(sqlite3.connect(":memory:")) as empty,
+        ):
             other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        (tmp_path / FILE_NAME).write_bytes(b"")
+            if how == "restored from an empty one":
+                empty.backup(other)
+        if how == "cut to nothing":
+            (tmp_path / FILE_NAME).write_bytes(b"")
         with pytest.raises(JournalError):
             journal.put("word", "lost")
 

@@ -19,6 +19,9 @@ from pathlib import Path
 from nas_syncd.errors import JournalError, StateDirectoryBusyError
 
 _NEW = ".new-"
+_PID_BYTES = 64
+_RETRY_SECONDS = (0.03,) * 9
+"""A command that asks who the daemon is holds its lock for an instant: so long is it waited for."""
 
 
 class DaemonLock:
@@ -26,7 +29,7 @@ class DaemonLock:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "daemon.lock"
-        self._fd = -1
+        self._fd: int | None = None
 
     def acquire(self) -> None:
         """Take the lock.
@@ -34,52 +37,64 @@ class DaemonLock:
         Raises:
             StateDirectoryBusyError: Another process has it; ``pid`` names it.
         """
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not _lock(fd):
-            pid = os.pread(fd, 64, 0).decode("ascii", "replace").strip() or "?"
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _lock(fd)
+        except BlockingIOError:
+            pid = str(_pid_in(fd) or "?")
             os.close(fd)
-            raise StateDirectoryBusyError(
-                str(self.path.parent), pid=pid, path=str(self.path.parent)
-            )
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            folder = str(self.path.parent)
+            raise StateDirectoryBusyError(folder, pid=pid, path=folder) from None
+        ours = f"{os.getpid()}\n".encode()
+        os.pwrite(fd, ours, 0)
+        os.ftruncate(fd, len(ours))  # the one before may have had a longer one
         self._fd = fd
 
     def release(self) -> None:
-        if self._fd >= 0:
+        if self._fd is not None:
             os.close(self._fd)
-            self._fd = -1
+            self._fd = None
 
     def holder(self) -> int | None:
-        """Return the running daemon's pid, None when there is none."""
+        """Return the running daemon's pid, None when there is none, 0 before it has said it."""
         return _holder(self.path)
 
 
-def _lock(fd: int) -> bool:
-    """Take the lock; a command that asks who the daemon is holds it for an instant, so go on."""
-    for _ in range(10):
+def _lock(fd: int) -> None:
+    """Take the lock.
+
+    Raises:
+        BlockingIOError: Somebody keeps it.
+    """
+    for pause in (*_RETRY_SECONDS, None):
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(0.03)
+            if pause is None:
+                raise
+            time.sleep(pause)
         else:
-            return True
-    return False
+            return
 
 
 def _holder(path: Path) -> int | None:
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY)
     except OSError:
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        text = os.pread(fd, 64, 0).decode("ascii", "replace").strip()
-        return int(text) if text.isdigit() else 0
+        return _pid_in(fd)
     finally:
         os.close(fd)
     return None
+
+
+def _pid_in(fd: int) -> int:
+    """Return the pid that stands in a lock's file, 0 where none does."""
+    text = os.pread(fd, _PID_BYTES, 0).strip()
+    return int(text) if text.isdigit() else 0
 
 
 class Runs:
@@ -92,7 +107,7 @@ class Runs:
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)
             new = self.folder / f"{_NEW}{self.mine}"
-            self._fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._fd: int | None = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             os.write(self._fd, f"{os.getpid()}\n".encode())
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             new.rename(self.folder / self.mine)  # locked before anybody can ask whether it lives
@@ -109,17 +124,22 @@ class Runs:
         with self._lock, contextlib.suppress(OSError):
             for path in self.folder.iterdir():
                 if not path.name.startswith(_NEW) and not self.alive(path.name):
-                    path.unlink(missing_ok=True)
+                    _remove(path)
 
     def close(self) -> None:
         with self._lock:
-            if self._fd >= 0:
+            if self._fd is not None:
                 os.close(self._fd)
-                self._fd = -1
-                with contextlib.suppress(OSError):
-                    (self.folder / self.mine).unlink(missing_ok=True)
+                self._fd = None
+                _remove(self.folder / self.mine)
 
     def _forked(self) -> None:
-        if self._fd >= 0:
+        if self._fd is not None:
             os.close(self._fd)
-            self._fd = -1
+            self._fd = None
+
+
+def _remove(path: Path) -> None:
+    """Best effort: another process may tidy up at the same moment, and a later one will."""
+    with contextlib.suppress(OSError):
+        path.unlink()

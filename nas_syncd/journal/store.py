@@ -120,14 +120,13 @@ class Journal:
         """The inode of the damaged file, until it is set aside."""
         self._aside: Path | None = None
         """Where it was set aside, until the new one is there."""
-        self._opening = False
         self._closed = False
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._open_or_rebuild()
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"{error}: {folder}", path=str(folder)) from error
-        os.register_at_fork(after_in_child=_forked_into(weakref.ref(self)))
+        _follow_forks(weakref.ref(self))
 
     def _open_or_rebuild(self) -> None:
         try:
@@ -190,7 +189,6 @@ class Journal:
         try:
             db.row_factory = sqlite3.Row
             db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
             os.chmod(path, 0o600)
         except BaseException:
             db.close()
@@ -198,8 +196,9 @@ class Journal:
         return db
 
     def _migrate(self) -> int:
-        """Bring the tables up to date; return the version that was found."""
-        with self._transaction(durable=True) as db:
+        """Bring the tables up to date; return the version that was found. What is lost with the
+        power is done again, and nothing durable is written before it."""
+        with self._transaction() as db:
             version = int(db.execute("PRAGMA user_version").fetchone()[0])
             if version > len(VERSIONS):
                 raise JournalError(
@@ -212,11 +211,19 @@ class Journal:
                 db.execute(f"PRAGMA user_version={number}")
         return version
 
+    def about_to_fork(self) -> None:
+        """Wait until no thread has a transaction: its locks would be the child's for ever, for
+        SQLite keeps in memory what a process has locked."""
+        self._lock.acquire()
+
+    def has_forked(self) -> None:
+        self._lock.release()
+
     def forked(self) -> None:
         """A connection must not cross a fork: the child opens its own."""
+        self._lock = threading.RLock()
         if self._closed:
             return
-        self._lock = threading.RLock()
         self._db = self._connect(self.folder / FILE_NAME)
 
     @contextmanager
@@ -270,10 +277,11 @@ class Journal:
 
     def _is_emptied(self) -> bool:
         """Whether the file that we had open has no tables any more, which SQLite takes calmly."""
+        found: int | None
         try:
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.Error:
-            return False
+            found = None
         return bool(self.installation) and found == 0
 
     def _mend(self) -> None:
@@ -373,14 +381,16 @@ class Journal:
     ) -> dict[str, SourceVersion]:
         """Return, by path below the upload folder, the version that is marked and proven."""
         found: dict[str, SourceVersion] = {}
-        for chunk in _chunks({storable(relative) for relative in relatives}):
+        wanted = {storable(relative): relative for relative in relatives}
+        for chunk in _chunks(wanted):
             marks = ",".join("?" * len(chunk))
             for row in self._rows(
                 "SELECT relative, size, mtime_ns, inode FROM document INDEXED BY document_relative"
                 f" WHERE db = ? AND tbl = ? AND relative IN ({marks}) AND state = ? AND nas IS ?",
                 (scope.database, scope.table, *chunk, State.SYNCED, nas),
             ):
-                found[row["relative"]] = SourceVersion(row["size"], row["mtime_ns"], row["inode"])
+                version = SourceVersion(row["size"], row["mtime_ns"], row["inode"])
+                found[wanted[row["relative"]]] = version
         return found
 
     def owners(self, nas: str, paths: Iterable[str]) -> dict[str, Owner]:
@@ -796,15 +806,24 @@ def _inode(path: Path) -> int | None:
         return None
 
 
-def _forked_into(journal: weakref.ref[Journal]) -> Callable[[], None]:
-    """Return the hook for a child. It is registered for ever, and shall not keep a journal."""
+def _follow_forks(journal: weakref.ref[Journal]) -> None:
+    """Tell the journal of each fork. Hooks are registered for ever, and shall not keep it."""
+    forking: list[Journal] = []  # at most one: its lock is held
 
-    def hook() -> None:
-        kept = journal()
-        if kept is not None:
-            kept.forked()
+    def before() -> None:
+        if (kept := journal()) is not None:
+            kept.about_to_fork()
+            forking.append(kept)
 
-    return hook
+    def in_parent() -> None:
+        if forking:
+            forking.pop().has_forked()
+
+    def in_child() -> None:
+        if forking:
+            forking.pop().forked()
+
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
 
 def storable(text: str) -> str:
@@ -816,12 +835,17 @@ def _overtaken(
     entry: Entry | None, document: Document, decided_on: Mapping[str, Entry | None] | None
 ) -> bool:
     """Whether somebody has verified or marked it since *decided_on* was read."""
-    if entry is None or decided_on is None or entry.file_path != document.file_path:
-        return False
-    before = decided_on.get(document.id)
-    if entry.state not in (State.COPIED, State.MARKING, State.SYNCED):
-        return False
-    return before is None or (before.state, before.receipt) != (entry.state, entry.receipt)
+    return (
+        entry is not None
+        and decided_on is not None
+        and entry.file_path == document.file_path
+        and entry.state in (State.COPIED, State.MARKING, State.SYNCED)
+        and _standing(entry) != _standing(decided_on.get(document.id))
+    )
+
+
+def _standing(entry: Entry | None) -> tuple[State, Receipt | None] | None:
+    return (entry.state, entry.receipt) if entry else None
 
 
 def _key(scope: Scope, document: Document) -> tuple[str, str, str]:

@@ -50,7 +50,9 @@ SECONDS = 240.0
 """A mutant whose tests take longer hangs, and a hang is noticed: it is dead."""
 _OURS = frozenset({"nas_syncd", "tests"})
 RECORD = Path(tempfile.gettempdir()) / "nas-syncd-mutants.jsonl"
-_COPIED = ("nas_syncd", "tests", "pyproject.toml", "config.example.env", "docs", "Makefile")
+_CODE = ("nas_syncd", "tests")
+"""Copied. A link to the tests would lead the processes that they start back to the real package."""
+_LINKED = ("pyproject.toml", "config.example.env", "docs", "Makefile")
 _UNSHRUNK = """
 from hypothesis import Phase, settings
 settings.register_profile("unshrunk", phases=[Phase.explicit, Phase.generate], database=None)
@@ -227,10 +229,10 @@ class Tries:
 def _copy(copy: Path, module: str, source: str) -> Path:
     """The repository with the one module changed."""
     copy.mkdir()
-    for name in _COPIED:
+    for name in _LINKED:
         (copy / name).symlink_to(ROOT / name)
-    (copy / "nas_syncd").unlink()
-    shutil.copytree(ROOT / "nas_syncd", copy / "nas_syncd")
+    for name in _CODE:
+        shutil.copytree(ROOT / name, copy / name)
     (copy / "nas_syncd" / module).write_text(source)
     (copy / "unshrunk.py").write_text(_UNSHRUNK)
     return copy
