@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,11 @@ def fly(world, flow, ids):
     wait_until(lambda: flow.step(0.05) and len(flow.flying()) == len(ids), "in flight")
 
 
+def an_answer():
+    nothing: Any = None
+    return Answered(Work(nothing, nothing, nothing), None, None)
+
+
 def identity(path):
     status = path.stat()
     return status.st_ino, status.st_mtime_ns, path.read_bytes()
@@ -109,7 +115,7 @@ def test_what_is_safe_is_left_alone(world, flow):
 def test_what_comes_back_while_the_agent_is_busy_is_landed_in_one_group(world, flow, monkeypatch):
     monkeypatch.setattr("nas_syncd.flow.GATHER_SECONDS", 60.0)
     most = flow.site.plan.workers * IN_FLIGHT_PER_WORKER
-    answers = [Answered(Work(None, None, None), None, None) for _ in range(most)]
+    answers = [an_answer() for _ in range(most)]
     flow._flying = dict(enumerate(answers))
     thread = threading.Thread(target=lambda: [flow.inbox.put(one) for one in answers])
     thread.start()
@@ -124,7 +130,7 @@ def test_what_comes_back_while_the_agent_is_busy_is_landed_in_one_group(world, f
 def test_the_last_answers_wait_for_nothing(world, flow, monkeypatch):
     monkeypatch.setattr("nas_syncd.flow.GATHER_SECONDS", 60.0)
     flow._flying = dict.fromkeys(range(2))
-    flow.inbox.put(Answered(Work(None, None, None), None, None))
+    flow.inbox.put(an_answer())
     began = time.monotonic()
 
     assert len(flow._receive(60.0)) == 1
@@ -135,7 +141,7 @@ def test_the_last_answers_wait_for_nothing(world, flow, monkeypatch):
 def test_an_answer_waits_for_no_others_once_something_else_has_come(world, flow, monkeypatch):
     monkeypatch.setattr("nas_syncd.flow.GATHER_SECONDS", 60.0)
     flow._flying = dict.fromkeys(range(flow.site.plan.workers * IN_FLIGHT_PER_WORKER))
-    flow.inbox.put(Answered(Work(None, None, None), None, None))
+    flow.inbox.put(an_answer())
     threading.Timer(0.05, flow.inbox.put, ["news"]).start()
 
     assert flow._receive(60.0)[1:] == ["news"]

@@ -569,6 +569,12 @@ def test_whatever_becomes_of_the_flag_nothing_is_replaced(agent, fault_fs, uploa
 # -- whether a rename may replace ---------------------------------------------------------------
 
 
+def a_role():
+    """In this process, with nobody to answer to."""
+    child: Any = SimpleNamespace(handlers={}, wake=lambda: None)
+    return NasRole(child, {"installation": "inst", "run": RUN})
+
+
 def test_it_is_found_out_once_for_all_jobs_whether_a_rename_replaces(nas, monkeypatch):
     tried, may_go_on = [], threading.Event()
 
@@ -578,8 +584,7 @@ def test_it_is_found_out_once_for_all_jobs_whether_a_rename_replaces(nas, monkey
         return True
 
     monkeypatch.setattr("nas_syncd.agent.nas.renames_exclusively", trial)
-    child = SimpleNamespace(handlers={}, wake=lambda: None)
-    role = NasRole(child, {"installation": "inst", "run": RUN})
+    role = a_role()
     with tree_at(nas) as tree:
         root = Root(tree, str(nas), UUID, "1")
         jobs = [
@@ -598,9 +603,7 @@ def test_it_is_found_out_once_for_all_jobs_whether_a_rename_replaces(nas, monkey
 
 def test_a_mount_is_tried_for_its_renames_when_it_is_first_written_to(nas, monkeypatch):
     monkeypatch.setattr("nas_syncd.agent.nas.renames_exclusively", lambda *_: False)
-    role = NasRole(
-        SimpleNamespace(handlers={}, wake=lambda: None), {"installation": "inst", "run": RUN}
-    )
+    role = a_role()
     asked = {"root": str(nas), "nas": UUID, "write": True}
 
     role.probe(Job(1, "probe", asked, "nas"))

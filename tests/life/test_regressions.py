@@ -56,6 +56,15 @@ def on_share(stage: Stage, share: Any) -> Stage:
     return stage
 
 
+def wait_tried(share: Any) -> None:
+    """Return when the mount was written to for the first time, so that what comes is a copy's."""
+
+    def tried() -> bool:
+        return any(c.op == "unlink" and c.path.endswith("-b.part") for c in share.log())
+
+    wait_until(tried, "the mount was tried")
+
+
 def slow_flush(share: Any, seconds: float) -> None:
     share.rules([{"op": "fsync", "path": "*.part", "do": "delay", "seconds": seconds}])
 
@@ -125,6 +134,7 @@ def test_a_source_rewritten_while_its_copy_is_flushed_is_filed_anew(
     stage = on_share(witnessed(Stage(tmp_path / "world", nas=share.path, **settings)), share)
     daemon = start(stage)
     daemon.wait_for("uploads.changed", watching=watch)
+    wait_tried(share)
     slow_flush(share, 2.0)
     row = stage.add("a.pdf", b"the first version")
     share.wait_for("fsync", "delay", seconds=15)
@@ -233,6 +243,7 @@ def test_a_journal_that_is_locked_for_long_with_copies_in_flight_ends_nothing(
     stage = on_share(Stage(tmp_path / "world", nas=share.path), share)
     daemon = start(stage)
     daemon.wait_for("mount.changed", state="ok")
+    wait_tried(share)
     slow_flush(share, 1.0)
     stage.add_many(40)
     share.wait_for("fsync", "delay", seconds=15)
@@ -258,6 +269,7 @@ def test_a_table_that_is_renamed_while_copies_fly_is_waited_for(
     stage = on_share(Stage(tmp_path / "world", nas=share.path), share)
     daemon = start(stage)
     daemon.wait_for("mount.changed", state="ok")
+    wait_tried(share)
     slow_flush(share, 1.0)
     stage.add_many(40)
     share.wait_for("fsync", "delay", seconds=15)

@@ -94,6 +94,9 @@ class Household:
         if self._unprocessed:
             number = self._unprocessed.pop(0)
             self._update(number, f"{self._metadata()}, processing_status = 'completed'")
+            self._edited.add(number)  # it may have been filed without, if a clock jumped
+            if number in self.documents:
+                self._stays_where_it_was(number)
             self.done["metadata came"] += 1
 
     def finish_all(self) -> None:
