@@ -57,7 +57,7 @@ from nas_syncd.names import SHA_PLACE, place_key
 from nas_syncd.site import Site
 from nas_syncd.watcher import UploadsState
 
-IN_FLIGHT_PER_WORKER = 32
+IN_FLIGHT_PER_WORKER = 16
 """So many that what has come back is journaled and marked in groups: a group costs some flushes,
 whatever its size."""
 GATHER_SECONDS = 0.03

@@ -230,7 +230,7 @@ def test_a_lock_that_stays_is_given_up_within_seconds(
     with pytest.raises(DatabaseUnavailableError, match="locked"):
         table.mark([("1", "/app/uploads/1.pdf")], AT)
 
-    assert 3 < time.monotonic() - began < 9
+    assert 1 < time.monotonic() - began < 9
     other.execute("ROLLBACK")
     other.close()
     assert table.mark([("1", "/app/uploads/1.pdf")], AT) == {"1": MarkOutcome.MARKED}

@@ -185,7 +185,7 @@ def test_a_stop_before_it_begins_leaves_everything_as_it_is(world):
 
 
 def test_a_nas_that_goes_away_is_raised_and_what_was_marked_is_told(world):
-    for number in range(40):
+    for number in range(200):
         world.add(f"{number}.pdf", b"%d" % number)
 
     def gone(_told: Told) -> None:

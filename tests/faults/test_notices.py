@@ -54,7 +54,7 @@ def test_a_copier_that_renames_although_the_flush_failed(tmp_path, monkeypatch):
 def test_a_copier_that_replaces(tmp_path, monkeypatch):
     monkeypatch.setattr(copier, "rename_into_place", renames_over)
     with pytest.raises(LostError):
-        lies.GROUP.run("collision/exclusive: listdir: is empty #4 always", tmp_path)
+        lies.GROUP.run("collision/exclusive: listdir: is empty always", tmp_path)
 
 
 def test_a_copier_that_leaves_its_temp_files(tmp_path, monkeypatch):
