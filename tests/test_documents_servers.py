@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from nas_syncd.errors import ConfigurationError, DatabaseUnavailableError, Schem
 from nas_syncd.messages import render_error
 from tests.documents_backend import Backend
 from tests.lab.databases import Server, free_port
+from tests.lab.parts import wait_until
 
 AT = dt.datetime(2024, 5, 6, 7, 8, 9, tzinfo=dt.UTC)
 SECONDS = 2.0
@@ -296,6 +298,12 @@ def test_a_server_that_does_not_answer_is_given_up_in_time(
     table.close()
 
 
+def _stands_still(pid: int) -> bool:
+    """The signal reaches one thread after the other, and one that still runs may answer."""
+    told = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(text.rpartition(")")[2].split()[0] == "T" for text in told)
+
+
 def test_a_connection_that_falls_silent_is_given_up_in_time(
     backend: Backend, server: Server
 ) -> None:
@@ -306,6 +314,7 @@ def test_a_connection_that_falls_silent_is_given_up_in_time(
     frozen = _process_behind(table, backend) or server.pid
     os.kill(frozen, signal.SIGSTOP)
     try:
+        wait_until(lambda: _stands_still(frozen), "every thread of the server stopped")
         began = time.monotonic()
         with pytest.raises(DatabaseUnavailableError):
             table.counts()
