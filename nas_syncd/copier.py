@@ -231,6 +231,7 @@ class Copier:
             self.step("nas")
             if self.tree.closes_late:
                 self.calls.close_soon(target)
+                self.step("nas")
             self.calls.close(target)
             self._check_whole(folder, name, version)
         except OSError as error:  # write-behind errors come back here

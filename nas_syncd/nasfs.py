@@ -253,12 +253,12 @@ class Tree:
     ) -> None:
         self.root = root
         self.calls = calls
-        self.settled = claims
-        """Whether it is known if it does."""
-        self.closes_late = closes_late
-        """Whether the kernel may put a close off (:meth:`Calls.close_soon`)."""
         self.claims = claims
         """Whether every rename wants a claim first (:func:`rename_claimed`)."""
+        self.claims_known = claims
+        """Whether that was found out, and not only supposed."""
+        self.closes_late = closes_late
+        """Whether the kernel may put a close off (:meth:`Calls.close_soon`)."""
         self.opened_at = time.monotonic()
         self._folders: dict[str, Folder] = {}
         self._lock = threading.Lock()
@@ -402,10 +402,8 @@ class Tree:
         """
         if not empty:
             step("nas")
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 return self.calls.open(part, _FOLDER_FLAGS, dir_fd=fd), part, False
-            except FileNotFoundError:
-                pass
         same = [] if empty or own else self._same_name(fd, part, step)
         name, made = (same[0], False) if same else (part, True)
         step("nas")

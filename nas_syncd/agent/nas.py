@@ -184,16 +184,16 @@ class NasRole:
         (looked for once in a batch), or because a rename of this mount may replace (tried once).
         """
         tree = root.tree
-        if tree.settled:
+        if tree.claims_known:
             return
         while not self._trying.acquire(timeout=LOCK_STEP_SECONDS):
             step("nas")  # another job finds out: that one is judged
         try:
-            if not tree.settled:
+            if not tree.claims_known:
                 step("nas")
                 claims = exists(CLAIM_FOLDER, tree.root, self.calls)
                 tree.claims = claims or not self._renames_exclusively(root, temps, step)
-                tree.settled = True
+                tree.claims_known = True
         finally:
             self._trying.release()
 

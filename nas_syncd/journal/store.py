@@ -76,6 +76,10 @@ class Owner(NamedTuple):
     file_path: str
 
 
+Received = tuple[Document, str, Receipt, str | None]
+"""A document, its path below the upload folder, its receipt, the temp file it was written to."""
+
+
 class Tally(NamedTuple):
     """How many documents of one scope stand where."""
 
@@ -505,13 +509,8 @@ class Journal:
         with self._transaction() as db:
             db.execute("UPDATE document SET holder = NULL WHERE holder = ?", (holder,))
 
-    def receive(
-        self,
-        receipts: Sequence[tuple[Document, str, Receipt, str | None]],
-        *,
-        marking: bool = False,
-    ) -> set[str]:
-        """Keep receipts: durable on return. Each is (document, relative, receipt, temp).
+    def receive(self, received: Sequence[Received], *, marking: bool = False) -> set[str]:
+        """Keep receipts: durable on return.
 
         Returns the ids of those whose place is another document's by now (another process has
         adopted the very same file a moment ago): theirs are not kept, they go on waiting.
@@ -521,55 +520,50 @@ class Journal:
         """
         refused: set[str] = set()
         with self._transaction(durable=True) as db:
-            known = self._known(receipts)
-            owned = self._owned(receipts)
-            for document, relative, receipt, temp in receipts:
-                scope = receipt.scope
-                entry = known.get((scope, document.id))
+            known, owned = self._known(received), self._owned(received)
+            for one in received:
+                document, _, receipt, _ = one
+                entry = known.get((receipt.scope, document.id))
+                mine = Owner(receipt.scope, document.id, document.file_path)
                 place = (receipt.nas, place_key(receipt.destination))
-                mine = Owner(scope, document.id, document.file_path)
-                if owned.setdefault(place, mine) != mine:
-                    reason = Reason("wait.place", {"path": receipt.destination})
-                    self._move(
-                        db,
-                        scope,
-                        document,
-                        entry,
-                        State.WAITING,
-                        reason,
-                        relative=relative,
-                        changes=_NO_INTENT,
-                    )
+                if owned.setdefault(place, mine) == mine:
+                    self._keep_receipt(db, one, entry, marking=marking)
+                else:
+                    self._refuse_receipt(db, one, entry)
                     refused.add(document.id)
-                    continue
-                changes = _kept(receipt, temp)
-                self._move(
-                    db,
-                    scope,
-                    document,
-                    entry,
-                    State.COPIED,
-                    relative=relative,
-                    changes={**changes, "state": State.MARKING} if marking else changes,
-                )
-                db.execute(
-                    "INSERT INTO place VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nas, key)"
-                    " DO UPDATE SET digest = excluded.digest",
-                    (
-                        *place,
-                        receipt.destination,
-                        *_key(scope, document),
-                        document.file_path,
-                        receipt.sha256,
-                    ),
-                )
         return refused
 
-    def _known(
-        self, receipts: Sequence[tuple[Document, str, Receipt, str | None]]
-    ) -> dict[tuple[Scope, str], Entry]:
+    def _keep_receipt(
+        self, db: sqlite3.Connection, one: Received, entry: Entry | None, *, marking: bool
+    ) -> None:
+        document, relative, receipt, temp = one
+        scope, changes = receipt.scope, _kept(receipt, temp)
+        if marking:  # from copied, as is legal; nobody sees it in between
+            changes["state"] = State.MARKING
+        self._move(db, scope, document, entry, State.COPIED, relative=relative, changes=changes)
+        db.execute(
+            "INSERT INTO place VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nas, key)"
+            " DO UPDATE SET digest = excluded.digest",
+            (
+                receipt.nas,
+                place_key(receipt.destination),
+                receipt.destination,
+                *_key(scope, document),
+                document.file_path,
+                receipt.sha256,
+            ),
+        )
+
+    def _refuse_receipt(self, db: sqlite3.Connection, one: Received, entry: Entry | None) -> None:
+        document, relative, receipt, _ = one
+        reason, state = Reason("wait.place", {"path": receipt.destination}), State.WAITING
+        self._move(
+            db, receipt.scope, document, entry, state, reason, relative=relative, changes=_NO_INTENT
+        )
+
+    def _known(self, received: Sequence[Received]) -> dict[tuple[Scope, str], Entry]:
         ids: dict[Scope, list[str]] = {}
-        for document, _, receipt, _ in receipts:
+        for document, _, receipt, _ in received:
             ids.setdefault(receipt.scope, []).append(document.id)
         return {
             (scope, id_): entry
@@ -577,11 +571,9 @@ class Journal:
             for id_, entry in self.entries(scope, some).items()
         }
 
-    def _owned(
-        self, receipts: Sequence[tuple[Document, str, Receipt, str | None]]
-    ) -> dict[tuple[str, str], Owner]:
+    def _owned(self, received: Sequence[Received]) -> dict[tuple[str, str], Owner]:
         places: dict[str, list[str]] = {}
-        for _, _, receipt, _ in receipts:
+        for _, _, receipt, _ in received:
             places.setdefault(receipt.nas, []).append(receipt.destination)
         return {
             (nas, key): owner
