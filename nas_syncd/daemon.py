@@ -429,6 +429,8 @@ class Daemon:
         self._tell(fate)
         if fate.kind in (FateKind.WAITING, FateKind.FAILED, FateKind.REFUSED):
             self.backlog.waiting(fate.document)
+        else:
+            self.intake.over(fate.document)
 
     def _tell(self, fate: Fate) -> None:
         """Log it, count it, publish it; also what a run of the API's tells, in its thread."""

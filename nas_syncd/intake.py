@@ -61,6 +61,11 @@ class Intake:
         self.observe(relative, version)
         return self.settling.settled(relative, version, time.monotonic())
 
+    def over(self, document: Document) -> None:
+        """It is safe, or wants nothing: its file is looked at anew when something happens to it."""
+        if (relative := self.site.relative(document)) is not None:
+            self.settling.forget(relative)
+
     def hear(self, hints: list[Hint]) -> None:
         """Take hints in. What is marked and unchanged is passed over without asking anybody."""
         files = {h.relative: h for h in hints if h.kind is SourceKind.FILE and h.version}

@@ -9,7 +9,6 @@ Times are monotonic seconds that the caller hands in.
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 
 from nas_syncd.models import SourceVersion
@@ -35,7 +34,6 @@ class Settling:
         self.settle_seconds = settle_seconds
         self._remembered = remembered
         self._records: dict[str, _Record] = {}
-        self._coming: list[tuple[float, str]] = []
 
     def observe(
         self,
@@ -67,8 +65,6 @@ class Settling:
         else:
             self._records.pop(relative, None)
             self._records[relative] = _Record(version, at)
-        if at > now:
-            heapq.heappush(self._coming, (at, relative))
         self._keep_small()
 
     def settled(self, relative: str, version: SourceVersion, now: float) -> bool:
@@ -81,16 +77,6 @@ class Settling:
         record = self._records.get(relative)
         return record.at if record is not None and record.version == version else None
 
-    def due(self, now: float) -> float | None:
-        """Return the next time after *now* at which a path settles; None when none is due."""
-        while self._coming:
-            at, relative = self._coming[0]
-            record = self._records.get(relative)
-            if at > now and record is not None and record.at == at:
-                return at
-            heapq.heappop(self._coming)
-        return None
-
     def forget(self, relative: str) -> None:
         """Drop what is known of *relative*."""
         self._records.pop(relative, None)
@@ -101,6 +87,3 @@ class Settling:
     def _keep_small(self) -> None:
         while len(self._records) > self._remembered:
             self._records.pop(next(iter(self._records)))
-        if len(self._coming) > 2 * self._remembered:
-            self._coming = [(record.at, path) for path, record in self._records.items()]
-            heapq.heapify(self._coming)

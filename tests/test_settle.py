@@ -26,7 +26,6 @@ def test_a_seen_close_settles_at_once(settling):
     settling.observe("a", V1, True, 5.0, 0.1)
 
     assert settling.settled("a", V1, 5.0)
-    assert settling.due(5.0) is None
 
 
 def test_a_close_settles_only_the_version_that_was_closed(settling):
@@ -80,18 +79,6 @@ def test_a_time_in_the_future_says_nothing(settling):
     assert settling.settled("a", V1, 7.0)
 
 
-def test_due_names_the_next_path_to_settle_and_forgets_those_past(settling):
-    settling.observe("a", V1, False, 5.0)
-    settling.observe("b", V1, False, 6.0)
-    settling.observe("c", V1, False, 4.0)
-    settling.observe("c", V2, False, 6.5)
-    settling.forget("b")
-
-    assert settling.due(5.0) == 7.0
-    assert settling.due(7.0) == 8.5
-    assert settling.due(8.5) is None
-
-
 @given(st.lists(st.tuples(st.integers(0, 30), st.booleans(), st.integers(1, 3)), max_size=200))
 def test_memory_is_bounded_and_what_was_dropped_only_settles_later(observations):
     small, large = Settling(2.0, remembered=10), Settling(2.0)
@@ -99,10 +86,8 @@ def test_memory_is_bounded_and_what_was_dropped_only_settles_later(observations)
         version = SourceVersion(size, 0, 0)
         for each in (small, large):
             each.observe(str(number), version, closed, float(now))
-            each.due(float(now))
 
         assert len(small) <= 10
-        assert len(small._coming) <= 21
         for seen in range(31):
             if small.settled(str(seen), version, float(now)):
                 assert large.settled(str(seen), version, float(now))
