@@ -169,6 +169,29 @@ def test_the_agent_gets_new_work_before_what_it_did_is_written_down(world, flow,
     assert told[:first].count("asked") > flow.site.plan.workers
 
 
+def test_no_new_copy_is_sent_to_a_nas_that_has_just_hung(world, monkeypatch):
+    """It would only join the child that was left behind: one is enough for each mount."""
+    monkeypatch.setattr("nas_syncd.flow.IN_FLIGHT_PER_WORKER", 1)
+    site = world.site(nas_timeout_seconds=1.0)
+    flow, asked, ask = world.flow(site), [], site.agent.ask
+    most = site.plan.workers
+
+    def noted(operation, **values):
+        asked.append(operation)
+        return ask(operation, **values)
+
+    monkeypatch.setattr(site.agent, "ask", noted)
+    (pid,) = site.agent.pids()
+    os.kill(pid, signal.SIGSTOP)
+    ids = [world.add(f"{n}.pdf") for n in range(2 * most)]
+
+    fates = world.go(flow, ids)
+
+    assert asked == ["copy"] * most
+    assert {fate.reason.code for fate in fates.values()} == {"agent.hung", "wait.mount"}
+    assert all(entry(flow, id_).attempts == 0 for id_ in ids)
+
+
 def test_many_documents_are_each_copied_once(world, flow):
     ids = [world.add(f"u{n % 3}/{n}.pdf", str(n).encode()) for n in range(120)]
 
