@@ -269,7 +269,8 @@ class Flow:
         for landing in answered:
             self._flying.pop(landing.work.document.id, None)
             self._orphans.discard(landing.work.document.id)
-        self._dispatch()  # the agent has to do while all else is written
+        if not any(landing.error for landing in answered):
+            self._dispatch()  # the agent has to do while all else is written
         self._land(answered)
         for one in looked:
             self._decide(one.documents, one.sources)
