@@ -772,6 +772,33 @@ def test_a_child_that_is_forked_while_another_thread_writes_can_write_itself(tmp
         assert (journal.get("parent"), journal.get("child")) == (2, 1)
 
 
+def test_what_a_forked_child_writes_outlives_its_parents_closing(tmp_path):
+    """Who closes last takes SQLite's log away: the child must have locks of its own to be seen."""
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from nas_syncd.journal import Journal\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "journal.put('parent', 1)\n"
+        "closed, close = os.pipe()\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os.read(closed, 1)\n"
+        "    journal.put('child', 1, durable=True)\n"
+        "    print('written', flush=True)\n"
+        "    sys.stdin.readline()\n"
+        "    os._exit(0)\n"
+        "journal.close()\n"
+        "os.write(close, b'x')\n"
+        "os.waitpid(child, 0)\n"
+    )
+    with in_another_process(code, tmp_path) as process:
+        assert say(process) == "written"
+
+        with contextlib.closing(Journal(tmp_path)) as journal:
+            assert (journal.get("parent"), journal.get("child")) == (1, 1)
+
+
 def test_after_a_fork_each_thread_of_the_parent_writes_as_before(tmp_path):
     code = (
         "import os, signal, sys, threading\n"
