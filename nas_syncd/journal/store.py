@@ -224,10 +224,12 @@ class Journal:
         self._lock.release()
 
     def forked(self) -> None:
-        """A connection must not cross a fork: the child opens its own."""
+        """A connection must not cross a fork: the child opens its own, when the other is gone.
+        While it is there, SQLite believes that the child has the locks that only its parent has."""
         self._lock = threading.RLock()
         if self._closed:
             return
+        self._db.close()
         self._db = self._connect(self.folder / FILE_NAME)
 
     @contextmanager
