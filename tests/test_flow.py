@@ -213,6 +213,28 @@ def test_a_document_in_hand_is_not_taken_twice(world, flow):
     assert [fate.kind for fate in world.fates] == [FateKind.SYNCED]
 
 
+def test_what_was_looked_at_before_a_reset_is_not_copied_twice(world, flow, monkeypatch):
+    """The second copy would take the first one's temp file for one that was left behind."""
+    asked, ask = [], flow.site.agent.ask
+    id_ = world.add("a.pdf")
+
+    def noted(operation, **values):
+        asked.append(operation)
+        return ask(operation, **values)
+
+    monkeypatch.setattr(flow.site.agent, "ask", noted)
+    flow.offer(flow.table.get([id_]).values())
+    wait_until(lambda: flow.inbox.qsize() == 1, "looked at")
+    flow.reset()
+    flow.offer(flow.table.get([id_]).values())
+    wait_until(lambda: flow.inbox.qsize() == 2, "looked at again")
+
+    flow.drain(time.monotonic() + 20)
+
+    assert asked == ["copy"]
+    assert [fate.kind for fate in world.fates] == [FateKind.SYNCED]
+
+
 # -- names ------------------------------------------------------------------------------------
 
 
