@@ -122,6 +122,8 @@ class Looked:
 
     documents: list[Document]
     sources: dict[str, Source]
+    resets: int
+    """Of the flow when it asked: what was let go of since is not decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,7 @@ class Flow:
         """Offered while in hand: something has happened to them meanwhile."""
         self._orphans: set[str] = set()
         """In flight when the flow was reset: not to be begun again before they are answered."""
+        self._resets = 0
         self._entries: dict[str, Entry | None] = {}
         """The journal's word that each decision to copy was based on."""
         self.database_away: Callable[[], bool] = lambda: False
@@ -233,10 +236,10 @@ class Flow:
         relatives = {self.site.relative(d) for d in fresh} - {None}
         wanted = [r for r in relatives if r is not None and r not in known]
         if not wanted:
-            self.inbox.put(Looked(fresh, known))
+            self.inbox.put(Looked(fresh, known, self._resets))
             return
-        asked = self.site.uploads.look(wanted)
-        asked.add_done_callback(lambda done: self._looked(fresh, known, done))
+        asked, resets = self.site.uploads.look(wanted), self._resets
+        asked.add_done_callback(lambda done: self._looked(fresh, known, resets, done))
 
     def _notice(self, document: Document, known: dict[str, Source]) -> None:
         """A file that changes while it is copied may do so after the copier's last look at it."""
@@ -246,10 +249,14 @@ class Flow:
             self._again.add(document.id)
 
     def _looked(
-        self, documents: list[Document], known: dict[str, Source], done: Future[dict[str, Source]]
+        self,
+        documents: list[Document],
+        known: dict[str, Source],
+        resets: int,
+        done: Future[dict[str, Source]],
     ) -> None:
         error = done.exception()
-        self.inbox.put(Looked(documents, known if error else {**known, **done.result()}))
+        self.inbox.put(Looked(documents, known if error else {**known, **done.result()}, resets))
 
     def step(self, timeout: float | None) -> tuple[list[Fate], list[Any]]:
         """Wait for news up to *timeout* seconds, then do all that follows from it.
@@ -273,7 +280,8 @@ class Flow:
             self._dispatch()  # the agent has to do while all else is written
         self._land(answered)
         for one in looked:
-            self._decide(one.documents, one.sources)
+            if one.resets == self._resets:
+                self._decide(one.documents, one.sources)
         self._dispatch()
         fates, self._fates = self._fates, []
         others, self._others = self._others, []
@@ -292,6 +300,7 @@ class Flow:
     def reset(self) -> None:
         """Let go of everything in hand after an error of the journal; the next asking finds it
         again. What an agent is still doing is not begun a second time before it is answered."""
+        self._resets += 1
         self._orphans.update(self._flying)
         self._active.clear()
         self._again.clear()
