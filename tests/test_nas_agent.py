@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from nas_syncd.agent.child import Job
 from nas_syncd.agent.nas import NasRole, Root
 from nas_syncd.agent.process import Agent
 from nas_syncd.errors import (
+    MountError,
     NasForeignError,
     NasMissingError,
     NasNotMountedError,
@@ -25,8 +27,8 @@ from nas_syncd.errors import (
     SourceMissingError,
     SyncError,
 )
-from nas_syncd.names import MARKER_NAME
-from tests.helpers import files_below, no_step, tree_at, version_at
+from nas_syncd.names import CLAIM_FOLDER, MARKER_NAME
+from tests.helpers import FaultyCalls, fail, files_below, no_step, tree_at, version_at
 from tests.lab.parts import wait_until
 
 UUID = "11111111-2222-3333-4444-555555555555"
@@ -609,3 +611,19 @@ def test_a_mount_is_tried_for_its_renames_when_it_is_first_written_to(nas, monke
     role.probe(Job(1, "probe", asked, "nas"))
 
     assert list(role._exclusive.values()) == [False]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOMEM, errno.EIO])
+def test_claims_that_cannot_be_looked_for_are_not_taken_for_none(nas, number):
+    """Another host may rename under a claim, and replace what comes in between."""
+    (nas / CLAIM_FOLDER).mkdir()
+    role = a_role()
+    role.calls = FaultyCalls(fail("lstat", number=number, times=1))
+    with tree_at(nas, role.calls) as tree:
+        root = Root(tree, str(nas), UUID, "1")
+        with pytest.raises(MountError):
+            role._settle_renaming(root, TEMPS, no_step)
+        assert not tree.claims_known
+
+        role._settle_renaming(root, TEMPS, no_step)
+        assert tree.claims
