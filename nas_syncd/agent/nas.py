@@ -190,12 +190,18 @@ class NasRole:
             step("nas")  # another job finds out: that one is judged
         try:
             if not tree.claims_known:
-                step("nas")
-                claims = exists(CLAIM_FOLDER, tree.root, self.calls)
+                claims = self._are_claimed(tree, step)
                 tree.claims = claims or not self._renames_exclusively(root, temps, step)
                 tree.claims_known = True
         finally:
             self._trying.release()
+
+    def _are_claimed(self, tree: Tree, step: Step) -> bool:
+        step("nas")
+        try:
+            return exists(CLAIM_FOLDER, tree.root, self.calls)
+        except OSError as error:
+            raise nas_error(error, CLAIM_FOLDER, own=True) from error
 
     def _renames_exclusively(self, root: Root, temps: str, step: Step) -> bool:
         known = self._exclusive.get(root.mount)
