@@ -234,6 +234,26 @@ def unproven(stage: Stage) -> int:
     return int(journal(stage, query)[0][0])
 
 
+def test_a_mark_that_the_journal_could_not_take_down_is_taken_down_when_it_can(
+    stage: Stage, start: Start
+) -> None:
+    daemon = start(stage)
+    daemon.wait_for("mount.changed", state="ok")
+    with contextlib.closing(
+        sqlite3.connect(stage.state / "journal.sqlite3", timeout=10, isolation_level=None)
+    ) as other:
+        other.execute(
+            "CREATE TRIGGER refuses BEFORE UPDATE ON document WHEN new.state = 'synced'"
+            " BEGIN SELECT RAISE(ABORT, 'not now'); END"
+        )
+        stage.add_many(3)
+        daemon.wait_for("journal.unusable")
+        wait_still_alive(daemon, lambda: stage.marked() == 3, "all marked", 30)
+        other.execute("DROP TRIGGER refuses")
+
+    wait_still_alive(daemon, lambda: unproven(stage) == 0, "all proven", 20)
+
+
 @pytest.mark.slow
 @pytest.mark.lab
 def test_a_journal_that_is_locked_for_long_with_copies_in_flight_ends_nothing(
