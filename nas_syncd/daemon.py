@@ -107,6 +107,8 @@ class Daemon:
         self._database_tries = 0
         self._database_detail = ""
         self._checked_table = False
+        self._resume_wanted = True
+        """Whether receipts may be left that no pending row leads to."""
         self._was_stuck = False
         self._show_due = self._live_due = 0.0
         self._live_shown: dict[str, Any] = {}
@@ -313,10 +315,11 @@ class Daemon:
         if not self._checked_table:
             self.table.check()
             self._checked_table = True
-            self._resume()
         elif self._database_since is not None:
             self.table.row_exists("0")
         self._database_back()
+        if self._resume_wanted:
+            self._resume()
         usable = self.site.guard.view.usable
         self.intake.claim(self.flow.room)
         self.backlog.feed(self.flow.room, everything=usable)
@@ -329,6 +332,7 @@ class Daemon:
         while page := self.site.journal.in_states(self.table.scope, states, after):
             after = page[-1].id
             self.flow.offer(self.table.get([entry.id for entry in page]).values())
+        self._resume_wanted = False
 
     def _database_away(self, error: DatabaseUnavailableError) -> None:
         tries = DATABASE_RETRY_SECONDS
@@ -353,7 +357,7 @@ class Daemon:
         _log.info("database.back", seconds=round(time.monotonic() - self._database_since, 1))
         self._repeater.clear("database", self.site.now())
         self._database_since, self._database_tries = None, 0
-        self._resume()
+        self._resume_wanted = True
         self.backlog.release()
 
     def _journal_trouble(self, error: JournalError) -> None:
@@ -361,6 +365,7 @@ class Daemon:
         if told:
             _log.error("journal.unusable", detail=error.detail, since=told.since)
         self.flow.reset()
+        self._resume_wanted = True  # what was marked, and could not be noted so
         deadline = time.monotonic() + JOURNAL_RETRY_SECONDS
         while not self._stopping and time.monotonic() < deadline:
             time.sleep(0.1)  # there is nothing to wait for: the state directory tells nobody
