@@ -254,6 +254,20 @@ def test_a_mark_that_the_journal_could_not_take_down_is_taken_down_when_it_can(
     wait_still_alive(daemon, lambda: unproven(stage) == 0, "all proven", 20)
 
 
+def test_a_mark_of_a_process_that_was_killed_at_that_moment_is_taken_down_by_the_daemon(
+    stage: Stage, start: Start
+) -> None:
+    """The backend's own process, with which it shares the state directory."""
+    stage.settings["NAS_SYNCD_SCAN_SECONDS"] = "1"
+    daemon = start(stage)
+    stage.add_many(3)
+    wait_still_alive(daemon, lambda: stage.marked() == 3 and unproven(stage) == 0, "proven", 30)
+    with contextlib.closing(sqlite3.connect(stage.state / "journal.sqlite3", timeout=30)) as db, db:
+        db.execute("UPDATE document SET state = 'marking', holder = 'dead:1'")
+
+    wait_still_alive(daemon, lambda: unproven(stage) == 0, "all proven again", 20)
+
+
 @pytest.mark.slow
 @pytest.mark.lab
 def test_a_journal_that_is_locked_for_long_with_copies_in_flight_ends_nothing(
