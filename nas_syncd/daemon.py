@@ -109,6 +109,7 @@ class Daemon:
         self._checked_table = False
         self._resume_wanted = True
         """Whether receipts may be left that no pending row leads to."""
+        self._resumed_pass = 0
         self._was_stuck = False
         self._show_due = self._live_due = 0.0
         self._live_shown: dict[str, Any] = {}
@@ -318,7 +319,7 @@ class Daemon:
         elif self._database_since is not None:
             self.table.row_exists("0")
         self._database_back()
-        if self._resume_wanted:
+        if self._resume_wanted or self.backlog.passes != self._resumed_pass:
             self._resume()
         usable = self.site.guard.view.usable
         self.intake.claim(self.flow.room)
@@ -326,13 +327,14 @@ class Daemon:
         self.upkeep.reconcile()
 
     def _resume(self) -> None:
-        """Take up receipts that could not be marked, or were not noted as marked."""
-        after = ""
+        """Take up receipts that could not be marked, or were not noted as marked; with each pass
+        over the pending rows also those of a process that was killed between the two."""
+        passes, after = self.backlog.passes, ""
         states = [State.COPIED, State.MARKING]
         while page := self.site.journal.in_states(self.table.scope, states, after):
             after = page[-1].id
             self.flow.offer(self.table.get([entry.id for entry in page]).values())
-        self._resume_wanted = False
+        self._resume_wanted, self._resumed_pass = False, passes
 
     def _database_away(self, error: DatabaseUnavailableError) -> None:
         tries = DATABASE_RETRY_SECONDS
