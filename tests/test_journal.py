@@ -799,6 +799,37 @@ def test_what_a_forked_child_writes_outlives_its_parents_closing(tmp_path):
             assert (journal.get("parent"), journal.get("child")) == (1, 1)
 
 
+def test_a_child_that_is_forked_while_others_use_sqlite_is_not_held_up(tmp_path):
+    """What SQLite's own locks in memory were at the fork, they are in the child for ever."""
+    code = (
+        "import os, sqlite3, sys, threading\n"
+        "from pathlib import Path\n"
+        "from nas_syncd.journal import Journal\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "theirs, ended = sys.argv[2], threading.Event()\n"
+        "def use():\n"
+        "    while not ended.is_set():\n"
+        "        db = sqlite3.connect(theirs)\n"
+        "        db.execute('SELECT count(*) FROM sqlite_master').fetchall()\n"
+        "        db.close()\n"
+        "threads = [threading.Thread(target=use) for _ in range(4)]\n"
+        "for thread in threads: thread.start()\n"
+        "held_up = 0\n"
+        "for _ in range(20):\n"
+        "    child = os.fork()\n"
+        "    if child == 0: os._exit(0)\n"
+        "    impatient = threading.Timer(5, os.kill, (child, 9))\n"
+        "    impatient.start()\n"
+        "    held_up += bool(os.waitpid(child, 0)[1])\n"
+        "    impatient.cancel()\n"
+        "    if held_up: break\n"
+        "ended.set()\n"
+        "print(held_up, flush=True)\n"
+    )
+    with in_another_process(code, tmp_path / "state", tmp_path / "theirs.sqlite") as process:
+        assert say(process) == "0"
+
+
 def test_after_a_fork_each_thread_of_the_parent_writes_as_before(tmp_path):
     code = (
         "import os, signal, sys, threading\n"
