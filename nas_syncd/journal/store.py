@@ -125,6 +125,8 @@ class Journal:
         self._aside: Path | None = None
         """Where it was set aside, until the new one is there."""
         self._closed = False
+        self._has_crossed = False
+        """Whether the connection is that of the process that we were forked from."""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._open_or_rebuild()
@@ -224,13 +226,17 @@ class Journal:
         self._lock.release()
 
     def forked(self) -> None:
-        """A connection must not cross a fork: the child opens its own, when the other is gone.
-        While it is there, SQLite believes that the child has the locks that only its parent has."""
+        """A connection must not cross a fork: the child opens its own when it wants one. Not at
+        once: locks in SQLite's memory may be held for ever, by threads that the child has not."""
         self._lock = threading.RLock()
-        if self._closed:
-            return
+        self._has_crossed = not self._closed
+
+    def _connect_anew(self) -> None:
+        """After a fork. The parent's connection is closed first: while it is there, SQLite believes
+        that the child has the locks which only its parent has."""
         self._db.close()
         self._db = self._connect(self.folder / FILE_NAME)
+        self._has_crossed = False
 
     @contextmanager
     def _transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
@@ -294,6 +300,8 @@ class Journal:
         """Whoever met the damage was told; the next one finds a new journal. So does who has a
         file open that another process has set aside. Not while it is being opened, which is a part
         of the mending."""
+        if self._has_crossed:
+            self._connect_anew()
         if not (self._closed or self._opening) and (self._damage or self._is_replaced()):
             self._db.close()
             self._rebuild()
@@ -303,7 +311,7 @@ class Journal:
 
     def close(self) -> None:
         with self._lock:
-            self._closed = True
+            self._closed, self._has_crossed = True, False
             self._db.close()
 
     # -- what we know of ourselves ----------------------------------------------------------
