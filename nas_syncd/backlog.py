@@ -21,6 +21,8 @@ from nas_syncd.site import Site
 NEW_SECONDS = 1.5
 SHARE = 0.002
 """The part of one core that an idle poll may use."""
+WRITTEN_SHARE = 0.02
+"""The same while somebody writes to the database."""
 PAGE = 200
 CHANGED_PAGE = 500
 MOST_WAITING = 5000
@@ -39,16 +41,19 @@ class Paced:
         self.interval = interval
         self.longest = longest
         self.due = 0.0
+        self._ended = self._spent = 0.0
 
     def ready(self) -> bool:
         return time.monotonic() >= self.due
 
     def spent(self, cpu_seconds: float) -> None:
         pause = min(max(self.interval, cpu_seconds / SHARE), self.longest)
-        self.due = time.monotonic() + pause
+        self._ended, self._spent = time.monotonic(), cpu_seconds
+        self.due = self._ended + pause
 
-    def hurry(self) -> None:
-        self.due = 0.0
+    def hurry(self, share: float = 1.0) -> None:
+        """Be due at once, or as soon as *share* of one core allows."""
+        self.due = min(self.due, self._ended + self._spent / share)
 
 
 class Backlog:
@@ -81,6 +86,10 @@ class Backlog:
     def hurry(self) -> None:
         """Look at everything as soon as there is room: something has changed for all."""
         self._pass.hurry()
+
+    def written(self) -> None:
+        """Somebody has written to the database: there may be new rows."""
+        self._new.hurry(WRITTEN_SHARE)
 
     def feed(self, room: int, *, everything: bool = True) -> None:
         """Offer up to *room* documents of what is due.

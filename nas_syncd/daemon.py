@@ -38,6 +38,7 @@ from nas_syncd.watcher import Batch, UploadsState, UploadsView
 if TYPE_CHECKING:  # they are imported where they are wanted
     from nas_syncd.alerts import Alerts
     from nas_syncd.api.front import Front
+    from nas_syncd.documents.writes import WriteEvents
 
 TICK_SECONDS = 1.5
 """A daemon with nothing to do wakes up so often, and for little else."""
@@ -116,6 +117,8 @@ class Daemon:
         self._synced = 0
         self._next_due: float | None = None
         self._wait_known_until = 0.0
+        self._writes: WriteEvents | None = None
+        """None where writes to the database cannot be heard."""
         self.notifier = Notifier(notify_environment())
 
     # -- start ------------------------------------------------------------------------------
@@ -162,6 +165,7 @@ class Daemon:
             state=str(settings.state_dir),
         )
         self.site.uploads.start()
+        self._writes = self.table.hear(lambda: self.flow.inbox.put(self.backlog.written))
         if self._front is not None:
             self._front.start()
         self._start_alerts()
@@ -539,6 +543,8 @@ class Daemon:
         if self._alerts is not None:
             self._alerts.close()
         self.site.close(grace_seconds=0.5)
+        if self._writes is not None:
+            self._writes.close()
         self.table.close()
         self.lock.release()
         self.notifier.close()

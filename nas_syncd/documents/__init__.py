@@ -8,7 +8,7 @@
     shape       what the table looks like    values    from the driver's values to ours
     statements  the SQL                      marks     the two updates
     counting    totals, and by month         freshness has a SQLite file changed?
-    trouble     what a driver's error means
+    trouble     what a driver's error means  writes    the moment when it is written to
     table       DocumentsTable
 """
 

@@ -23,7 +23,7 @@ class ChangeWatch:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._file = (0, 0)
@@ -37,7 +37,7 @@ class ChangeWatch:
         """
         with self._lock:
             try:
-                stat = os.stat(self._path)
+                stat = os.stat(self.path)
                 connection = self._on((stat.st_dev, stat.st_ino))
                 version = connection.execute("PRAGMA data_version").fetchall()[0][0]
             except (sqlite3.Error, OSError) as error:
@@ -52,7 +52,7 @@ class ChangeWatch:
     def _on(self, file: tuple[int, int]) -> sqlite3.Connection:
         if self._connection is None or file != self._file:
             self._drop()
-            self._connection = open_sqlite(self._path, _BUSY_SECONDS)
+            self._connection = open_sqlite(self.path, _BUSY_SECONDS)
             self._file = file
             self._opened += 1  # versions of two connections cannot be compared
         return self._connection

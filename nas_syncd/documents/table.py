@@ -22,6 +22,7 @@ from nas_syncd.documents.shape import SQLITE, Shape, Shapes
 from nas_syncd.documents.trouble import ValueRefusedError
 from nas_syncd.documents.urls import driver_url, scope_database, sqlite_path
 from nas_syncd.documents.values import KeyKind, sendable, spellings
+from nas_syncd.documents.writes import WriteEvents
 from nas_syncd.errors import ConfigurationError, DatabaseUnavailableError, SchemaError
 from nas_syncd.models import Document, Scope
 
@@ -241,6 +242,19 @@ class DocumentsTable:
         Cheap, for SQLite files only. Our own marks change it, too.
         """
         return self._watch.token() if self._watch is not None else None
+
+    def hear(self, on_write: Callable[[], None]) -> WriteEvents | None:
+        """Have *on_write* called, in another thread, when somebody writes to the database.
+
+        Returns:
+            What is to be closed at the end; None where writes cannot be heard.
+        """
+        if self._watch is None:
+            return None
+        try:
+            return WriteEvents(self._watch.path, on_write)
+        except OSError:
+            return None
 
     # -- inside ---------------------------------------------------------------------------
 
