@@ -67,3 +67,44 @@ def test_somebody_who_writes_all_the_time_is_not_followed_at_any_cost() -> None:
     assert paced.due - ended == pytest.approx(0.5)
     paced.hurry(0.02)
     assert paced.due - ended == pytest.approx(0.5), "never later than before"
+
+
+@pytest.mark.parametrize("jump", [-3600.0, -86400.0 * 365])
+def test_a_clock_that_is_set_back_keeps_no_document_waiting(world: World, jump: float) -> None:
+    fed = Fed(world)
+    fed.feed()
+    id_ = world.add("u1/a.pdf")
+    fed.feed()
+    fed.waits[id_] = world.clock() + dt.timedelta(seconds=2)
+    assert fed.feed() == []
+
+    world.clock.pass_by(jump)
+    assert fed.feed() == [], "its two seconds are not over"
+    world.clock.pass_by(2.5)
+
+    assert fed.feed() == [id_]
+
+
+def test_a_clock_that_is_set_forward_ends_what_is_waited_for(world: World) -> None:
+    fed = Fed(world)
+    fed.feed()
+    id_ = world.add("u1/a.pdf")
+    fed.feed()
+    fed.waits[id_] = world.clock() + dt.timedelta(seconds=2)
+
+    world.clock.pass_by(3600.0)
+
+    assert fed.feed() == [id_]
+
+
+def test_what_waits_for_the_nas_goes_on_waiting_when_the_clock_is_set_back(world: World) -> None:
+    fed = Fed(world)
+    fed.feed()
+    id_ = world.add("u1/a.pdf")
+    fed.feed()
+    fed.waits[id_] = None
+
+    world.clock.pass_by(-3600.0)
+
+    assert fed.feed() == []
+    assert fed.waits[id_] is None
