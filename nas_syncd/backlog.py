@@ -32,6 +32,8 @@ DECIDE_SECONDS = 0.0003
 """About what it costs to look at one document that still waits."""
 NEW_LONGEST_SECONDS = 1.5
 """The quick look is never put off for longer: late metadata is to be seen within two seconds."""
+SET_BACK_SECONDS = 1.0
+"""By less the clock is only slewed."""
 
 
 class Paced:
@@ -70,6 +72,7 @@ class Backlog:
         self.table = table
         self._waits = waits
         self._offer = offer
+        self._clocks = site.now(), time.monotonic()
         self._new = Paced(NEW_SECONDS, NEW_LONGEST_SECONDS)
         self._pass = Paced(site.policy.scan_seconds)
         self._cursor: str | None = None
@@ -100,11 +103,22 @@ class Backlog:
         Raises:
             DatabaseUnavailableError: Nothing is lost; the same is asked for next time.
         """
+        self._follow_clock()
         room -= self._feed_waiting((room + 1) // 2)  # what is due again leaves room for the new
         if room > 0:
             room -= self._feed_new(room)
         if room > 0 and (everything or len(self._waits) < PAGE):
             self._feed_pass(room)
+
+    def _follow_clock(self) -> None:
+        """When the clock was set back, so is what waits for a time; else it would wait on for as
+        long. Set forward, it only ends some waiting early."""
+        (wall, monotonic), self._clocks = self._clocks, (self.site.now(), time.monotonic())
+        passed = dt.timedelta(seconds=self._clocks[1] - monotonic)
+        by = self._clocks[0] - wall - passed
+        if by.total_seconds() < -SET_BACK_SECONDS:
+            for document_id, until in self._waits.items():
+                self._waits[document_id] = until + by if until is not None else None
 
     def _feed_waiting(self, room: int) -> int:
         now = self.site.now()
