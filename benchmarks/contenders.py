@@ -6,21 +6,29 @@ database. What is timed is from "all is there" to its own end; for ours, to the 
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
+import os
+import queue
 import resource
 import shutil
 import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.daemon import BenchmarkError, Daemon, new_stage, stage_for
+from benchmarks.limits import drop_cache
 from benchmarks.processes import used
-from benchmarks.workloads import BACKEND_DIR, Data, commit_rows
+from benchmarks.workloads import BACKEND_DIR, MIB, Data, Paper, commit_rows
 
 PATIENCE_SECONDS = 3600.0
+BARE_THREADS = 16
+"""So many small copies the NAS agent makes at once, by default."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,56 @@ def copy2(source: Path, target: Path) -> None:
             raise
 
 
+# -- the floor --------------------------------------------------------------------------------
+
+
+def bare_copy(case: Case) -> Timed:
+    """What a verified copy costs at least: as many threads as ours write, flush, read back, compare
+    and rename. No rows, no journal, no watching, no child, and nobody looks whose NAS it is."""
+    papers: queue.SimpleQueue[Paper] = queue.SimpleQueue()
+    for paper in case.data.papers:
+        papers.put(paper)
+    with _Cost() as cost, ThreadPoolExecutor(BARE_THREADS) as pool:
+        for done in [pool.submit(_copy_all, case, papers) for _ in range(BARE_THREADS)]:
+            done.result()
+    return cost.timed
+
+
+def _copy_all(case: Case, papers: queue.SimpleQueue[Paper]) -> None:
+    with contextlib.suppress(queue.Empty):
+        while True:
+            _copy(case, papers.get_nowait())
+
+
+def _copy(case: Case, paper: Paper) -> None:
+    place = case.nas / paper.place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temp = case.nas / f".{paper.name}.part"
+    with (case.data.folder / paper.name).open("rb") as source:
+        fd = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            wrote = _digest(lambda: source.read(MIB), lambda block: os.write(fd, block))
+            os.fsync(fd)
+            drop_cache(fd)
+            os.lseek(fd, 0, os.SEEK_SET)
+            stored = _digest(lambda: os.read(fd, MIB))
+        finally:
+            os.close(fd)
+    if stored != wrote:
+        raise BenchmarkError(f"{place} holds other bytes")
+    temp.rename(place)
+
+
+def _digest(
+    read: Callable[[], bytes], write: Callable[[bytes], object] = lambda _block: None
+) -> bytes:
+    hasher = hashlib.sha256()
+    while block := read():
+        hasher.update(block)
+        write(block)
+    return hasher.digest()
+
+
 # -- tools ------------------------------------------------------------------------------------
 
 
@@ -181,6 +239,7 @@ CONTENDERS = {
     for one in (
         Contender("ours", "the daemon, running and idle", ours),
         Contender("ours from start", "its start included", ours_started),
+        Contender("bare copy", "verified, nothing is kept or marked", bare_copy),
         Contender("plain loop", "copy2, UPDATE, commit", plain_loop),
         Contender("cp -r", "flushes nothing", command("cp", "-r", "SRC.", "DST"), "cp"),
         Contender(
