@@ -66,6 +66,17 @@ class Backend:
         columns = "id, file_path, doc_type, date, synced_to_nas"
         return self.sql(f"SELECT {columns} FROM documents ORDER BY id")
 
+    def in_use(self) -> bool:
+        """Whether somebody holds at this moment what a write would have to wait for."""
+        try:
+            self._lock_at_once()
+        except (sqlite3.OperationalError, sa.exc.OperationalError):
+            return True
+        return False
+
+    def _lock_at_once(self) -> None:
+        raise NotImplementedError
+
     def close(self) -> None:
         """Nothing of it is needed any more."""
 
@@ -89,6 +100,9 @@ class Postgres(Backend):
         with self._engine.begin() as connection:
             done = connection.exec_driver_sql(statement)
             return list(done.all()) if done.returns_rows else []
+
+    def _lock_at_once(self) -> None:
+        self.sql("LOCK TABLE documents IN ACCESS EXCLUSIVE MODE NOWAIT")
 
     def open(self) -> sa.Connection:
         return self._engine.connect()
@@ -127,6 +141,10 @@ class Sqlite(Backend):
     def sql(self, statement: str) -> list[Any]:
         with contextlib.closing(sqlite3.connect(self.file, timeout=20)) as db, db:
             return db.execute(statement).fetchall()
+
+    def _lock_at_once(self) -> None:
+        with contextlib.closing(sqlite3.connect(self.file, timeout=0)) as db:
+            db.execute("BEGIN EXCLUSIVE")
 
     def open(self) -> sa.Connection:
         engine = sa.create_engine(

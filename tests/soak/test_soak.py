@@ -93,3 +93,18 @@ def test_what_was_filed_for_a_row_that_is_deleted_may_stay(people: Household) ->
     assert people.verdict(people.stage.nas).perfect
     (people.stage.nas / PLACE / "b.pdf").write_bytes(b"of nobody")
     assert people.verdict(people.stage.nas).foreign == [f"{PLACE}/b.pdf"]
+
+
+@pytest.mark.parametrize("statement", ["SELECT * FROM documents", "DELETE FROM documents"])
+def test_a_daemon_is_not_stopped_while_people_would_wait_for_it(
+    tmp_path: Path, statement: str
+) -> None:
+    backend = Sqlite(tmp_path / "database", own_disk=False)
+    backend.sql("INSERT INTO documents (id) VALUES (1), (2)")
+    assert not backend.in_use()
+    with contextlib.closing(sqlite3.connect(backend.file, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute(statement).fetchone()
+        assert backend.in_use()
+        other.execute("ROLLBACK")
+        assert not backend.in_use()

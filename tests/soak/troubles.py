@@ -196,7 +196,12 @@ class Troubles:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
+        """Not while it holds a lock of the database: people would wait for it, and it for them."""
         self.daemon.process.send_signal(signal.SIGSTOP)
+        while self.backend.in_use():
+            self.daemon.process.send_signal(signal.SIGCONT)
+            pass_by(self.chance.uniform(0, 0.1))
+            self.daemon.process.send_signal(signal.SIGSTOP)
         yield
         self.daemon.process.send_signal(signal.SIGCONT)
 
