@@ -60,6 +60,12 @@ from nas_syncd.watcher import UploadsState
 IN_FLIGHT_PER_WORKER = 16
 """So many that what has come back is journaled and marked in groups: a group costs some flushes,
 whatever its size."""
+QUICK_SECONDS = 0.3
+"""A NAS that answers a copy within this gets twice as many: they land soon enough at a stop."""
+MARK_SECONDS = 0.1
+"""So long at most a flag waits for others while copies are made: to set some costs the flushes of
+the database, whatever their number, and the copies wait for the same disk."""
+MARK_ENOUGH = 128
 GATHER_SECONDS = 0.03
 """So long at most an answer waits for others, while the NAS agent has enough to do."""
 ENOUGH = 0.25
@@ -103,6 +109,8 @@ class Work:
     answer: Future[Message] | None = None
     """Comes from the NAS agent; its progress is asked for by it."""
     begun: float = field(default_factory=time.monotonic)
+    asked: float = 0.0
+    """Monotonic: when the NAS agent was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,8 @@ class Marking:
     adopted: bool
     begun: float
     """Monotonic."""
+    noted: bool = False
+    """Whether the journal says already that its flag is being set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +182,11 @@ class Flow:
         self._closed = False
         self._fates: list[Fate] = []
         self._unmarked: dict[str, Marking] = {}
+        """Their receipts are kept, their flags are not set yet."""
+        self._mark_by = 0.0
+        """Monotonic: when they are to be set at the latest."""
+        self._took = QUICK_SECONDS
+        """How long a copy takes from the asking to the answer, s, of late."""
         self._others: list[Any] = []
         self._again: set[str] = set()
         """Offered while in hand: something has happened to them meanwhile."""
@@ -197,7 +212,7 @@ class Flow:
 
         None until half of all places are free: who asks for many at once asks seldom.
         """
-        most = ACTIVE_PER_FLIGHT * self._capacity
+        most = ACTIVE_PER_FLIGHT * self._usual
         free = most - len(self._active)
         return free if 2 * free >= most else 0
 
@@ -243,10 +258,17 @@ class Flow:
 
     def _notice(self, document: Document, known: dict[str, Source]) -> None:
         """A file that changes while it is copied may do so after the copier's last look at it."""
-        work = self._flying.get(document.id)
-        source = known.get(work.source.relative or "") if work else None
-        if work and source and source.version != work.source.version:
+        source = known.get(self.site.relative(document) or "")
+        version = self._version_in_hand(document.id)
+        if source is not None and version is not None and source.version != version:
             self._again.add(document.id)
+
+    def _version_in_hand(self, document_id: str) -> SourceVersion | None:
+        """What is being copied, or was and is to be marked."""
+        if (work := self._flying.get(document_id)) is not None:
+            return work.source.version
+        marking = self._unmarked.get(document_id)
+        return marking.receipt.version if marking is not None else None
 
     def _looked(
         self,
@@ -283,6 +305,8 @@ class Flow:
             if one.resets == self._resets:
                 self._decide(one.documents, one.sources)
         self._dispatch()
+        if self._should_mark():
+            self._mark()
         fates, self._fates = self._fates, []
         others, self._others = self._others, []
         return fates, others
@@ -322,6 +346,9 @@ class Flow:
 
     def _receive(self, timeout: float | None) -> list[Any]:
         messages: list[Any] = []
+        if self._unmarked:
+            rest = max(0.0, self._mark_by - time.monotonic())
+            timeout = rest if timeout is None else min(timeout, rest)
         try:
             if not (self._fates or self._others or self._can_dispatch()):
                 messages.append(self.inbox.get(timeout=timeout))
@@ -374,7 +401,6 @@ class Flow:
             entry = entries.get(document.id)
             source, decision = self.decide_for(document, sources, entry)
             self._act(document, source, entry, decision)
-        self._mark()
 
     def _as_marked_now(
         self, documents: list[Document], entries: Mapping[str, Entry]
@@ -400,7 +426,7 @@ class Flow:
             case Mark() if self._in_other_hands(entry):
                 self._tell_elsewhere(document)
             case Mark(receipt):
-                self._unmarked[document.id] = Marking(document, receipt, False, time.monotonic())
+                self._to_mark({document.id: Marking(document, receipt, False, time.monotonic())})
             case Unmark(reason):
                 self._unmark(document, reason)
             case Wait(reason, until):
@@ -510,8 +536,13 @@ class Flow:
     # -- copying ----------------------------------------------------------------------------
 
     @property
-    def _capacity(self) -> int:
+    def _usual(self) -> int:
         return self.site.plan.workers * IN_FLIGHT_PER_WORKER
+
+    @property
+    def _capacity(self) -> int:
+        """How many may be copied at once."""
+        return 2 * self._usual if self._took < QUICK_SECONDS else self._usual
 
     def _can_dispatch(self) -> bool:
         return bool(self._ready) and not self._closed and len(self._flying) < self._capacity
@@ -574,6 +605,7 @@ class Flow:
         site, version = self.site, work.source.version
         identity = site.guard.identity
         folder, _, name = work.temp.rpartition("/")
+        work.asked = time.monotonic()
         asked = site.agent.ask(
             "copy",
             root=site.plan.nas_path,
@@ -615,6 +647,7 @@ class Flow:
         receipts: list[tuple[Document, str, Receipt, str | None]] = []
         landed: dict[str, Marking] = {}
         works = {one.work.document.id: one.work for one in answered}
+        marking, now = not self.database_away(), time.monotonic()
         for one in answered:
             work = one.work
             self._release(work)
@@ -625,14 +658,15 @@ class Flow:
                 adopted = bool(one.result["adopted"])
                 temp = None if adopted else work.temp
                 receipts.append((work.document, work.source.relative or "", receipt, temp))
-                landed[work.document.id] = Marking(work.document, receipt, adopted, work.begun)
+                landed[work.document.id] = Marking(
+                    work.document, receipt, adopted, work.begun, noted=marking
+                )
+                self._took += (now - work.asked - self._took) / self._capacity
                 self._unconfirmed.pop(work.document.id, None)
         if receipts:
-            marking = not self.database_away()
             for document_id in self.site.journal.receive(receipts, marking=marking):
                 self._yield_place(works[document_id], landed.pop(document_id).receipt)
-            self._unmarked.update(landed)
-            self._mark(noted=landed if marking else ())
+            self._to_mark(landed)
 
     def _yield_place(self, work: Work, receipt: Receipt) -> None:
         """Another process has taken that very file for its document: try the next name."""
@@ -657,20 +691,26 @@ class Flow:
             filed_as=work.decision.filed_as,
         )
 
-    def _mark(self, noted: Collection[str] = ()) -> None:
-        """Set the flags of what was received; without the database the receipts wait.
-
-        Args:
-            noted: Of these the journal says already that their flags are being set.
-        """
+    def _to_mark(self, markings: dict[str, Marking]) -> None:
         if not self._unmarked:
-            return
+            self._mark_by = time.monotonic() + MARK_SECONDS
+        self._unmarked.update(markings)
+
+    def _should_mark(self) -> bool:
+        """Whether the flags of what was received are not to wait for others."""
+        if not self._unmarked:
+            return False
+        enough = len(self._unmarked) >= MARK_ENOUGH or time.monotonic() >= self._mark_by
+        return enough or self._closed or not (self._flying or self._ready)
+
+    def _mark(self) -> None:
+        """Set the flags of what was received; without the database the receipts wait."""
         group, self._unmarked = self._unmarked, {}
         if self.database_away():
             self._keep_unmarked(group, Reason(DatabaseUnavailableError.code))
             return
         scope, journal = self.table.scope, self.site.journal
-        others = {id_: marking.document for id_, marking in group.items() if id_ not in noted}
+        others = {id_: one.document for id_, one in group.items() if not one.noted}
         if others:
             moves = [(document, State.MARKING, None, None) for document in others.values()]
             ours = journal.note_all(scope, moves, holder=self.holder, only_from=_MARKABLE)

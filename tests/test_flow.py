@@ -8,13 +8,21 @@ import signal
 import sqlite3
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from nas_syncd.documents import MarkOutcome, gates
-from nas_syncd.flow import ENOUGH, IN_FLIGHT_PER_WORKER, Answered, Work, backoff_seconds
+from nas_syncd.flow import (
+    ENOUGH,
+    IN_FLIGHT_PER_WORKER,
+    Answered,
+    Flow,
+    Work,
+    backoff_seconds,
+)
 from nas_syncd.messages import LANGUAGES, TEXTS
 from nas_syncd.models import (
     FateKind,
@@ -973,3 +981,149 @@ def test_every_way_a_mark_can_end_has_its_words():
     for outcome in set(MarkOutcome) - {MarkOutcome.MARKED, MarkOutcome.ALREADY}:
         for language in LANGUAGES:
             assert f"gone.{outcome}" in TEXTS[language]
+
+
+# -- marks in groups ---------------------------------------------------------------------------
+
+
+class Held:
+    """The NAS agent, whose answer to one document's copy is held back until it may come."""
+
+    def __init__(self, monkeypatch, flow, id_):
+        self.marks: list[set[str]] = []
+        self._may, agent, ask = threading.Event(), flow.site.agent, flow.site.agent.ask
+        mark = flow.table.mark
+
+        def held(operation, **values):
+            answer = ask(operation, **values)
+            if operation != "copy" or values["relative"] != f"{id_}.pdf":
+                return answer
+            late: Future[Any] = Future()
+            thread = threading.Thread(target=self._pass_on, args=(answer, late), daemon=True)
+            thread.start()
+            return late
+
+        def marked(marks, at):
+            self.marks.append({document_id for document_id, _ in marks})
+            return mark(marks, at)
+
+        monkeypatch.setattr(agent, "ask", held)
+        monkeypatch.setattr(flow.table, "mark", marked)
+
+    def _pass_on(self, answer, late):
+        result = answer.result(30)
+        self._may.wait(30)
+        late.set_result(result)
+
+    def come(self):
+        self._may.set()
+
+
+@pytest.fixture
+def four(world, flow, monkeypatch):
+    """Four documents, and the agent that holds the last one back."""
+    ids = [world.add(f"{number}.pdf") for number in (1, 2, 3, 4)]
+    assert ids == ["1", "2", "3", "4"]
+    return ids, Held(monkeypatch, flow, "4")
+
+
+def land_some(flow, number):
+    wait_until(lambda: flow.step(0.01) and len(flow._unmarked) == number, f"{number} landed")
+
+
+def test_flags_wait_for_others_while_copies_are_made(world, flow, four, monkeypatch):
+    monkeypatch.setattr("nas_syncd.flow.MARK_SECONDS", 3600.0)
+    ids, agent = four
+    flow.offer(flow.table.get(ids).values())
+    land_some(flow, 3)
+    assert not any(world.flag(id_) for id_ in ids)
+    assert [entry(flow, id_).state for id_ in ids[:3]] == [State.MARKING] * 3
+
+    agent.come()
+    flow.drain(time.monotonic() + 20)
+
+    assert agent.marks == [set(ids)]
+    assert all(world.flag(id_) for id_ in ids)
+
+
+@pytest.mark.parametrize("limit", ["MARK_SECONDS", "MARK_ENOUGH"])
+def test_flags_wait_neither_for_long_nor_for_many(world, flow, four, monkeypatch, limit):
+    monkeypatch.setattr("nas_syncd.flow.MARK_SECONDS", 3600.0)
+    monkeypatch.setattr(f"nas_syncd.flow.{limit}", 0.001 if limit == "MARK_SECONDS" else 2)
+    ids, agent = four
+    flow.offer(flow.table.get(ids).values())
+
+    wait_until(lambda: flow.step(0.05) and sum(map(len, agent.marks)) >= 2, "marked")
+
+    assert len(flow.flying()) == 1
+    agent.come()
+    flow.drain(time.monotonic() + 20)
+    assert all(world.flag(id_) for id_ in ids)
+
+
+def test_a_flow_that_only_waits_for_its_time_to_mark_wakes_up_by_itself(
+    world, flow, four, monkeypatch
+):
+    monkeypatch.setattr("nas_syncd.flow.MARK_SECONDS", 0.2)
+    ids, agent = four
+    flow.offer(flow.table.get(ids).values())
+    land_some(flow, 3)
+
+    while not agent.marks:
+        flow.step(3600.0)
+
+    assert agent.marks == [set(ids[:3])]
+    agent.come()
+    flow.drain(time.monotonic() + 20)
+
+
+def test_at_a_stop_no_flag_waits(world, flow, four, monkeypatch):
+    monkeypatch.setattr("nas_syncd.flow.MARK_SECONDS", 3600.0)
+    ids, agent = four
+    flow.offer(flow.table.get(ids).values())
+    land_some(flow, 3)
+
+    flow.close()
+    flow.inbox.put(None)
+    flow.step(20)
+
+    assert agent.marks == [set(ids[:3])]
+    agent.come()
+    flow.drain(time.monotonic() + 20)
+    assert world.flag("4")
+
+
+def test_a_file_that_changes_while_its_flag_waits_is_looked_at_again(
+    world, flow, four, monkeypatch
+):
+    monkeypatch.setattr("nas_syncd.flow.MARK_SECONDS", 3600.0)
+    ids, agent = four
+    flow.offer(flow.table.get(ids).values())
+    land_some(flow, 3)
+    document = flow.table.get(["1"])["1"]
+    newer = Source("1.pdf", SourceKind.FILE, SourceVersion(size=9, mtime_ns=9, inode=9))
+    flow.offer([document], {"1.pdf": newer})
+
+    agent.come()
+    flow.drain(time.monotonic() + 20)
+
+    assert flow.waits.keys() == {"1"}
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(0.001, 2), (60.0, 1)])
+def test_a_quick_nas_gets_more_at_once(world, flow, monkeypatch, seconds, times):
+    """What flies has to land at a stop."""
+    usual = flow.site.plan.workers * IN_FLIGHT_PER_WORKER
+    assert flow._capacity == usual
+    landing = Flow._land
+
+    def taking_so_long(self, answered):
+        for each in answered:
+            each.work.asked = time.monotonic() - seconds
+        landing(self, answered)
+
+    monkeypatch.setattr(Flow, "_land", taking_so_long)
+
+    one(world, flow, world.add("a.pdf"))
+
+    assert flow._capacity == times * usual
