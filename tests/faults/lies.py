@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults import lying
+from tests.faults.calls import calls_made, op_of
 from tests.faults.kinds import KINDS
 from tests.faults.lab import BrokenError, DirtyError, LiedError, StuckError
 from tests.faults.lives import DAY, FOLDER, SMALL, Life
@@ -25,7 +26,7 @@ def lies_told(kind: str, claims: bool) -> list[Lie]:
     """Return what is told in this life."""
     rename = RENAMES[claims]
     copies = kind != "adopted"
-    found = [lie for always in (False, True) for lie in _of_listings(always)]
+    found = [lie for always in (False, True) for lie in _of_listings(kind, claims, always)]
     if not copies:
         return found + [lie for always in (False, True) for lie in _of_reading(1, always)]
     last = BLOCKS if kind == "blocks" else 1
@@ -90,7 +91,8 @@ def _of_closing(kind: str, claims: bool, always: bool) -> list[Lie]:
     ]
 
 
-def _of_listings(always: bool) -> list[Lie]:
+def _of_listings(kind: str, claims: bool, always: bool) -> list[Lie]:
+    made = sum(op_of(site) == "listdir" for site, _ in calls_made()[kind, claims])
     ways: dict[str, Callable[[list[str]], list[str]]] = {
         "is empty": lambda _names: [],
         "misses the document's name": lambda names: [n for n in names if "sick" not in n],
@@ -103,7 +105,7 @@ def _of_listings(always: bool) -> list[Lie]:
     return [
         Lie(f"listdir: {how}", "listdir", lying.lists(change), number, always)
         for how, change in ways.items()
-        for number in (1, 2)
+        for number in range(1, made + 1)
     ]
 
 
