@@ -3,7 +3,7 @@
 A flow is used by one thread. Documents are offered to it; it looks their files up, asks
 :func:`~nas_syncd.decide.decide`, hands copies to the NAS agent, keeps the receipts, sets the
 flags and tells each document's fate. Answers of the agents arrive in the inbox; what arrived
-together is journaled and marked together.
+together is journaled together, and marked with what arrives in the next moment.
 """
 
 from __future__ import annotations
