@@ -176,7 +176,7 @@ class Try:
         if step != OPEN:
             site.journal._db.execute("PRAGMA busy_timeout = 100")
             self._arm(site, step)
-        self._live(site)
+        self._live(site, step)
         return f"{'refused, then ' * bool(self.errors)}safe"
 
     def strike(self) -> None:
@@ -206,10 +206,14 @@ class Try:
 
         setattr(journal, name, struck)
 
-    def _live(self, site: Site) -> None:
+    def _live(self, site: Site, step: str) -> None:
         """The daemon's loop, as far as the journal's troubles are concerned."""
         table = self.world.table()
         flow = self.world.flow(site, table)
+        if step == "marking":  # has a transaction of its own after the database was away
+            flow.database_away = lambda: (
+                not site.journal.count_in_states(table.scope, [State.COPIED, State.MARKING])
+            )
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             try:
