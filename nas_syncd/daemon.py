@@ -348,6 +348,7 @@ class Daemon:
         self._database_detail = error.detail
         if self._database_since is None:
             self._database_since = time.monotonic()
+            self._show_due = 0.0  # at once: who asks is told what was, until then
         told = self._repeater.should_log("database", self.site.now())
         if told:
             _log.error(
@@ -363,6 +364,7 @@ class Daemon:
         _log.info("database.back", seconds=round(time.monotonic() - self._database_since, 1))
         self._repeater.clear("database", self.site.now())
         self._database_since, self._database_tries = None, 0
+        self._show_due = 0.0
         self._resume_wanted = True
         self.backlog.release()
 
