@@ -270,8 +270,8 @@ def test_a_path_of_any_length_is_served_and_found(tmp_path, monkeypatch, way):
     assert list(place.parent.iterdir()) == []
     with pytest.raises(FileNotFoundError):
         connect_local(place)
-    if descriptors:
-        assert len(os.listdir("/proc/self/fd")) == descriptors
+    if descriptors:  # of others, some may be closed by now
+        assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
 def test_the_longest_path_that_fits_as_it_is_works_like_the_first_that_does_not(tmp_path):
