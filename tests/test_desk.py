@@ -397,6 +397,26 @@ def test_months_and_types_say_how_complete_they_are(tmp_path):
         ]
 
 
+def test_months_that_are_remembered_say_when_to_ask_again(tmp_path):
+    """Else who asks just after a mark is told what was, and hears of nothing that was new."""
+    stage = Stage(tmp_path).pair()
+    stage.row("a.pdf", date="2024-01-31", doc_type="invoice")
+    with serving(stage) as ask:
+        first = ask.get("/sync/months").data
+        assert first["again"] == 0
+        stage.sql("UPDATE documents SET synced_to_nas = 1")
+
+        remembered = ask.get("/sync/months").data
+        assert remembered["months"] == first["months"]
+        assert 0 < remembered["again"] < 60
+        time.sleep(remembered["again"])
+        fresh = ask.get("/sync/months").data
+
+        assert fresh["again"] == 0
+        cell = {"documents": 1, "safe": 1, "missing": 0}
+        assert fresh["months"] == [{"month": "2024-01", "types": {"invoice": cell}}]
+
+
 def test_ready_says_what_is_not_there(tmp_path):
     stage = Stage(tmp_path)  # no marker: not mounted
     with serving(stage) as ask:
