@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import time
 from importlib import resources
 
 import pytest
@@ -12,6 +14,8 @@ from tests.page.look import BROKEN_LINE
 from tests.stage import BACKEND_DIR, RunningDaemon, Stage
 
 MOST_BYTES = 60_000
+CALM_SECONDS = 6.0
+"""After so long a page that was opened asks for nothing more by itself."""
 HOSTILE = "rapport\u202egpj.exe\n<img src=x onerror=alert(1)>" + "nom-" * 50 + ".pdf"
 
 pytestmark = pytest.mark.browser
@@ -248,3 +252,24 @@ def test_ten_years_stay_readable(stage, visit, years):
         assert look.at("[data-cell]:focus").get_attribute("data-cell") == f"{years[0]} 02 payslip"
         look.count(".year[open]", 2)
     assert stage.is_marked(missing)
+
+
+def test_months_told_from_memory_are_asked_for_again(stage, visit):
+    """Nothing happens that would tell the page of something new."""
+    stage.row("a.pdf", date="2024-01-10", synced_to_nas=True)
+    with running(stage):
+        look = visit()
+        look.count(".year", 1)
+        until = time.monotonic() + CALM_SECONDS
+        remembered = {"types": ["invoice", "other"], "months": [], "again": 0.5}
+
+        def answer(route):
+            if time.monotonic() < until:
+                route.fulfill(json=remembered)
+            else:
+                route.continue_()
+
+        look.page.route(re.compile("/sync/months"), answer)
+        look.page.reload()
+
+        look.sees(".year", "2024.*1 document")
