@@ -286,6 +286,9 @@ class Months(BaseModel):
 
     types: list[str] = Field(description="The types with a folder of their own, and other.")
     months: list[Month]
+    again: float = Field(
+        description="Seconds until they are counted anew, where they were remembered; else 0."
+    )
 
 
 class Health(BaseModel):

@@ -307,14 +307,15 @@ class Desk:
     def months(self, user_id: str | None) -> Json:
         """Return how complete each month is, by type; asks the database, or remembers.
 
+        ``again`` is in how many seconds they are counted anew; 0 when they just were.
+
         Raises:
             DatabaseUnavailableError: The rows cannot be counted.
         """
-        known = self._months
-        if known and known[1] == user_id and time.monotonic() < known[0]:
-            return known[2]
+        known, began = self._months, time.monotonic()
+        if known and known[1] == user_id and began < known[0]:
+            return {**known[2], "again": known[0] - began}
         self.require_database()
-        began = time.monotonic()
         types = list(self.site.policy.folders)
         cells: dict[str, dict[str, Json]] = {}
         for count in self.table.months(user_id):
@@ -326,7 +327,7 @@ class Desk:
             cell["safe"] += count.synced
             cell["missing"] += count.documents - count.synced
         months = [{"month": m, "types": cells[m]} for m in sorted(cells, reverse=True)]
-        data = {"types": types, "months": months}
+        data: Json = {"types": types, "months": months, "again": 0.0}
         cost = time.monotonic() - began
         self._months = began + cost + max(MONTHS_SECONDS, MONTHS_SHARE * cost), user_id, data
         return data

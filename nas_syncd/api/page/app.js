@@ -83,6 +83,7 @@ function calmly(work) {
 
 const refreshMonths = calmly(async () => {
 	months = await call("sync/months", { seconds: 30 });
+	if (months.again) setTimeout(refreshMonths, 1000 * months.again);
 	draw();
 });
 
