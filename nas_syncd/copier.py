@@ -15,7 +15,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from nas_syncd.errors import (
@@ -182,10 +182,8 @@ class Copier:
         if self._digest is None:
             hasher = hashlib.new(HASH)
             try:
-                done = 0
-                while done <= version.size and (block := self._read_source(source)):
-                    hasher.update(block)  # no further: it may grow faster than we read
-                    done += len(block)
+                for block in self._blocks(source, version):
+                    hasher.update(block)
                 self._check_unchanged(source, version)
                 os.lseek(source, 0, os.SEEK_SET)
             except OSError as error:
@@ -247,7 +245,7 @@ class Copier:
         hasher = hashlib.new(HASH)
         done = flushed = 0
         flush_bytes = FLUSH_FIRST_BYTES
-        while block := self._read_source(source):
+        for block in self._blocks(source, version):
             hasher.update(block)
             try:
                 write_all(self.calls, target, block, self.step)
@@ -258,14 +256,10 @@ class Copier:
                     flushed = done
             except OSError as error:
                 raise nas_error(error, path, own=True) from error
-            if done > version.size:
-                break
         try:
             self._check_unchanged(source, version)
         except OSError as error:
             raise source_error(error, self.order.relative) from error
-        if done != version.size:
-            raise SourceChangedError(self.order.relative, path=self.order.relative)
         try:
             self._flush(target, flush_bytes)
         except OSError as error:
@@ -305,7 +299,7 @@ class Copier:
         done = 0
         while True:
             self.step("nas")
-            block = self.calls.read(target, BLOCK_BYTES)
+            block = self.calls.read(target, _next_bytes(size, done))
             if not block:
                 return hasher.hexdigest()
             hasher.update(block)
@@ -359,10 +353,27 @@ class Copier:
 
     # -- small things -----------------------------------------------------------------------
 
-    def _read_source(self, source: int) -> bytes:
+    def _blocks(self, source: int, version: Version) -> Iterator[bytes]:
+        """Yield what *source* holds: at most a byte more than it should, for it may grow faster
+        than it is read.
+
+        Raises:
+            SourceChangedError: It holds more or less than it should.
+        """
+        done = 0
+        while done < version.size:
+            block = self._read_source(source, _next_bytes(version.size, done))
+            if not block:
+                break
+            yield block
+            done += len(block)
+        if done != version.size:
+            raise SourceChangedError(self.order.relative, path=self.order.relative)
+
+    def _read_source(self, source: int, most: int) -> bytes:
         self.step("uploads")
         try:
-            return os.read(source, BLOCK_BYTES)
+            return os.read(source, most)
         except OSError as error:
             raise source_error(error, self.order.relative) from error
 
@@ -414,6 +425,12 @@ class Copier:
         with contextlib.suppress(OSError):
             self.step("nas")
             self.calls.unlink(name, dir_fd=folder)
+
+
+def _next_bytes(size: int, done: int) -> int:
+    """How many bytes to ask for: no more memory than needed, and one more than should come, so
+    that no further reading must tell that it was the end."""
+    return min(BLOCK_BYTES, size + 1 - done)
 
 
 def read_digest(tree: Tree, folder: Folder, name: str, step: Step) -> str:

@@ -100,13 +100,15 @@ def identity(path):
 
 
 @MODES
-@pytest.mark.parametrize("size", [0, 1, BLOCK_BYTES, BLOCK_BYTES + 1])
+@pytest.mark.parametrize("size", [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, 2 * BLOCK_BYTES + 1])
 def test_the_bytes_arrive_and_nothing_else(uploads, nas, size, claims):
     content = os.urandom(size)
     (uploads / "a.pdf").write_bytes(content)
+    calls = FaultyCalls()
 
-    copied = copy(nas, an_order(uploads), claims=claims)
+    copied = copy(nas, an_order(uploads), calls, claims=claims)
 
+    assert calls.log.count("read") == max(1, -(-size // BLOCK_BYTES))
     assert files_below(nas) == {PLACE: content}
     assert copied.destination == PLACE
     assert copied.sha256 == hashlib.sha256(content).hexdigest()
@@ -1008,7 +1010,7 @@ def test_what_is_cut_after_all_was_well_is_not_vouched_for(uploads, nas, moment)
 
 def test_a_source_that_ends_before_its_size_is_not_filed(uploads, nas, monkeypatch):
     blocks = iter([CONTENT[:-1], b""])
-    monkeypatch.setattr(Copier, "_read_source", lambda _self, _fd: next(blocks))
+    monkeypatch.setattr(Copier, "_read_source", lambda _self, _fd, _most: next(blocks))
 
     with pytest.raises(SourceChangedError):
         copy(nas, an_order(uploads))
@@ -1023,16 +1025,16 @@ def test_no_more_is_read_of_a_source_than_it_had_at_first(uploads, nas, monkeypa
         put(nas, PLACE)
     read = []
 
-    def grows(_self, _fd):
-        read.append(len(CONTENT))
+    def grows(_self, _fd, most):
+        read.append(most)
         assert len(read) < 9
-        return CONTENT
+        return (2 * CONTENT)[:most]
 
     monkeypatch.setattr(Copier, "_read_source", grows)
-    with contextlib.suppress(SourceChangedError):
+    with pytest.raises(SourceChangedError):
         copy(nas, an_order(uploads))
 
-    assert 2 <= len(read) <= 4
+    assert read == [len(CONTENT) + 1]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nas_syncd.agent.wire import Message, Unpacker, pack
@@ -89,20 +89,24 @@ class Child:
         self.on_idle: Callable[[], float | None] | None = None
         """Called by the heartbeat; returns in how many seconds it wants to be called again."""
 
-    def send(self, message: Message) -> None:
-        """Write one frame. From any thread. Ends the process when the parent is gone."""
-        frame = memoryview(pack(message))
+    def send(self, *messages: Message) -> None:
+        """Write a frame for each. From any thread. Ends the process when the parent is gone."""
+        frames = memoryview(b"".join(map(pack, messages)))
         try:
             with self._write_lock:
-                while frame:
-                    frame = frame[os.write(self._writer, frame) :]
+                while frames:
+                    frames = frames[os.write(self._writer, frames) :]
         except OSError:
             os._exit(0)
 
     def answer(self, job: Job, result: Message) -> None:
+        self.answer_all([(job, result)])
+
+    def answer_all(self, answers: Sequence[tuple[Job, Message]]) -> None:
         with self._busy:
-            self._active.pop(job.id, None)
-        self.send({"id": job.id, "ok": result})
+            for job, _ in answers:
+                self._active.pop(job.id, None)
+        self.send(*({"id": job.id, "ok": result} for job, result in answers))
 
     def fail(self, job: Job, error: SyncError) -> None:
         with self._busy:

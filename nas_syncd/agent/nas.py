@@ -392,12 +392,12 @@ class NasRole:
             error.__cause__ = trouble
         except Exception as trouble:  # noqa: BLE001 - every job must get its answer
             error = internal_error(trouble)
-        for job, copied in group:
+        for job, _ in group:
             self._leave(root)
             if error:
                 self.child.fail(job, error)
-            else:
-                self.child.answer(job, as_message(copied))
+        if error is None:
+            self.child.answer_all([(job, as_message(copied)) for job, copied in group])
 
     # -- keeping house ----------------------------------------------------------------------
 
