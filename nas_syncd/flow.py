@@ -60,8 +60,10 @@ from nas_syncd.watcher import UploadsState
 IN_FLIGHT_PER_WORKER = 16
 """So many that what has come back is journaled and marked in groups: a group costs some flushes,
 whatever its size."""
-QUICK_SECONDS = 0.3
-"""A NAS that answers a copy within this gets twice as many: they land soon enough at a stop."""
+LAND_SECONDS = 0.3
+"""So many more are in flight as land within this: soon enough at a stop."""
+MOST_TIMES = 4
+"""So many times the usual number at most."""
 MARK_SECONDS = 0.1
 """So long at most a flag waits for others while copies are made: to set some costs the flushes of
 the database, whatever their number, and the copies wait for the same disk."""
@@ -111,6 +113,8 @@ class Work:
     begun: float = field(default_factory=time.monotonic)
     asked: float = 0.0
     """Monotonic: when the NAS agent was asked."""
+    among: int = 0
+    """How many were in flight then, this one included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +189,8 @@ class Flow:
         """Their receipts are kept, their flags are not set yet."""
         self._mark_by = 0.0
         """Monotonic: when they are to be set at the latest."""
-        self._took = QUICK_SECONDS
-        """How long a copy takes from the asking to the answer, s, of late."""
+        self._pace = 0.0
+        """How many copies the NAS answers, of late, a second."""
         self._others: list[Any] = []
         self._again: set[str] = set()
         """Offered while in hand: something has happened to them meanwhile."""
@@ -212,7 +216,7 @@ class Flow:
 
         None until half of all places are free: who asks for many at once asks seldom.
         """
-        most = ACTIVE_PER_FLIGHT * self._usual
+        most = ACTIVE_PER_FLIGHT * self._capacity
         free = most - len(self._active)
         return free if 2 * free >= most else 0
 
@@ -541,8 +545,10 @@ class Flow:
 
     @property
     def _capacity(self) -> int:
-        """How many may be copied at once."""
-        return 2 * self._usual if self._took < QUICK_SECONDS else self._usual
+        """How many may be copied at once: enough that the agent has something to do while what
+        came back is written down, and no more than land soon."""
+        soon = int(self._pace * LAND_SECONDS)
+        return min(max(self._usual, soon), MOST_TIMES * self._usual)
 
     def _can_dispatch(self) -> bool:
         return bool(self._ready) and not self._closed and len(self._flying) < self._capacity
@@ -605,7 +611,7 @@ class Flow:
         site, version = self.site, work.source.version
         identity = site.guard.identity
         folder, _, name = work.temp.rpartition("/")
-        work.asked = time.monotonic()
+        work.asked, work.among = time.monotonic(), len(self._flying)
         asked = site.agent.ask(
             "copy",
             root=site.plan.nas_path,
@@ -647,7 +653,7 @@ class Flow:
         receipts: list[tuple[Document, str, Receipt, str | None]] = []
         landed: dict[str, Marking] = {}
         works = {one.work.document.id: one.work for one in answered}
-        marking, now = not self.database_away(), time.monotonic()
+        marking = not self.database_away()
         for one in answered:
             work = one.work
             self._release(work)
@@ -661,12 +667,17 @@ class Flow:
                 landed[work.document.id] = Marking(
                     work.document, receipt, adopted, work.begun, noted=marking
                 )
-                self._took += (now - work.asked - self._took) / self._capacity
+                self._learn_pace(work)
                 self._unconfirmed.pop(work.document.id, None)
         if receipts:
             for document_id in self.site.journal.receive(receipts, marking=marking):
                 self._yield_place(works[document_id], landed.pop(document_id).receipt)
             self._to_mark(landed)
+
+    def _learn_pace(self, work: Work) -> None:
+        """What is in flight, divided by how long it takes to land, is the pace (Little's law)."""
+        took = max(time.monotonic() - work.asked, 0.001)
+        self._pace += (work.among / took - self._pace) / self._usual
 
     def _yield_place(self, work: Work, receipt: Receipt) -> None:
         """Another process has taken that very file for its document: try the next name."""

@@ -11,6 +11,8 @@ import ctypes
 import os
 import re
 import sys
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 MOUNTINFO = "/proc/self/mountinfo"
@@ -43,7 +45,8 @@ class MountPoint(NamedTuple):
         return self.file_system in ("cifs", "smb3")
 
 
-def parse_mountinfo(text: str) -> list[MountPoint]:
+@lru_cache(maxsize=1)  # it is read at every turn, and hardly ever changes
+def parse_mountinfo(text: str) -> Sequence[MountPoint]:
     """Parse the format of proc(5); lines that are not of it are passed over."""
     table = []
     for line in text.split("\n"):  # a path may hold what else splitlines() takes for an end
@@ -77,7 +80,7 @@ def receives_mounts(text: str, mount_id: str) -> bool:
     return False
 
 
-def read_mount_table() -> list[MountPoint]:
+def read_mount_table() -> Sequence[MountPoint]:
     """Return the mount table, in the kernel's order. Empty when it cannot be had."""
     if sys.platform == "darwin":
         return _darwin_table()
@@ -88,7 +91,7 @@ def read_mount_table() -> list[MountPoint]:
         return []
 
 
-def find_mount(table: list[MountPoint], path: str) -> MountPoint | None:
+def find_mount(table: Sequence[MountPoint], path: str) -> MountPoint | None:
     """Return the mount that *path* (absolute, normalised) lies on.
 
     The longest mount point wins, and of equals the last line: an ``autofs`` line may stand

@@ -6,7 +6,6 @@ calls fail, before it is done or after (a server whose answer is lost).
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os

@@ -1110,8 +1110,10 @@ def test_a_file_that_changes_while_its_flag_waits_is_looked_at_again(
     assert flow.waits.keys() == {"1"}
 
 
-@pytest.mark.parametrize(("seconds", "times"), [(0.001, 2), (60.0, 1)])
-def test_a_quick_nas_gets_more_at_once(world, flow, monkeypatch, seconds, times):
+@pytest.mark.parametrize(
+    ("seconds", "times"), [(0.01, 4), (0.1, 3), (0.15, 2), (0.3, 1), (60.0, 1)]
+)
+def test_so_many_are_in_flight_as_land_soon(world, flow, monkeypatch, seconds, times):
     """What flies has to land at a stop."""
     usual = flow.site.plan.workers * IN_FLIGHT_PER_WORKER
     assert flow._capacity == usual
@@ -1119,11 +1121,21 @@ def test_a_quick_nas_gets_more_at_once(world, flow, monkeypatch, seconds, times)
 
     def taking_so_long(self, answered):
         for each in answered:
-            each.work.asked = time.monotonic() - seconds
+            each.work.asked, each.work.among = time.monotonic() - seconds, usual
         landing(self, answered)
 
     monkeypatch.setattr(Flow, "_land", taking_so_long)
+    monkeypatch.setattr(Flow, "_usual", 1)  # what was before is forgotten at once
+    one(world, flow, world.add("a.pdf"))
+    monkeypatch.undo()
+
+    assert flow._capacity == pytest.approx(times * usual, rel=0.1)
+    assert flow.room >= 2 * flow._capacity
+
+
+def test_one_that_comes_alone_says_nothing_about_many(world, flow):
+    before = flow._capacity
 
     one(world, flow, world.add("a.pdf"))
 
-    assert flow._capacity == times * usual
+    assert flow._capacity == before

@@ -414,8 +414,7 @@ def start_child(role: str, options: Message) -> subprocess.Popen[bytes]:
         close_fds=True,
         cwd="/",
         start_new_session=True,
-        env=_HEAP
-        | {k: os.environ[k] for k in _KEPT_ENVIRONMENT if k in os.environ},
+        env=_HEAP | {k: os.environ[k] for k in _KEPT_ENVIRONMENT if k in os.environ},
     )
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import sqlite3
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from nas_syncd.models import Entry, Intent, Reason, Receipt, Scope, SourceVersion, State
 
@@ -81,6 +82,36 @@ COLUMNS = (
 )
 
 
+encoded = json.JSONEncoder(default=str).encode
+"""JSON in ASCII, whatever is in it."""
+
+
+class Standing(NamedTuple):
+    """What a change of a document's state needs to know of its row: less than an entry holds,
+    for it is read at each step of each document."""
+
+    id: str
+    file_path: str
+    relative: str | None
+    name: str | None
+    state: State
+    code: str | None
+    since: str
+    attempts: int
+    holder: str | None
+    destination: str | None
+    digest: str | None
+    """None when there is no receipt."""
+
+
+STANDING_COLUMNS = ", ".join(Standing._fields)
+
+
+def standing_from(row: sqlite3.Row) -> Standing:
+    id_, file_path, relative, name, state, *others = row
+    return Standing(id_, file_path, relative, name, State(state), *others)
+
+
 def statements(script: str) -> Iterator[str]:
     """Yield the statements of one of :data:`VERSIONS`, each of which ends its line."""
     statement = ""
@@ -151,4 +182,4 @@ def time_text(moment: dt.datetime) -> str:
 def params_text(reason: Reason | None) -> str | None:
     if reason is None or not reason.params:
         return None
-    return json.dumps(dict(reason.params), default=str, ensure_ascii=True)
+    return encoded(dict(reason.params))

@@ -25,9 +25,13 @@ from nas_syncd.errors import JournalError
 from nas_syncd.journal.rescue import alone, is_damage, keep_identity, kept_identity, set_aside
 from nas_syncd.journal.schema import (
     COLUMNS,
+    STANDING_COLUMNS,
     VERSIONS,
+    Standing,
+    encoded,
     entry_from,
     params_text,
+    standing_from,
     statements,
     time_text,
 )
@@ -346,16 +350,26 @@ class Journal:
         self.put("identity", asdict(identity), durable=True)
 
     def entries(self, scope: Scope, ids: Collection[str]) -> dict[str, Entry]:
-        found: dict[str, Entry] = {}
+        return {entry.id: entry for entry in self._of(entry_from, COLUMNS, scope, ids)}
+
+    def _standings(self, scope: Scope, ids: Collection[str]) -> dict[str, Standing]:
+        found = self._of(standing_from, STANDING_COLUMNS, scope, ids)
+        return {standing.id: standing for standing in found}
+
+    def _of(
+        self,
+        make: Callable[[sqlite3.Row], T],
+        columns: str,
+        scope: Scope,
+        ids: Collection[str],
+    ) -> Iterator[T]:
         for chunk in _chunks([id_ for id_ in ids if storable(id_) == id_]):
             marks = ",".join("?" * len(chunk))
-            for entry in self._read(
-                entry_from,
-                f"SELECT {COLUMNS} FROM document WHERE db = ? AND tbl = ? AND id IN ({marks})",
+            yield from self._read(
+                make,
+                f"SELECT {columns} FROM document WHERE db = ? AND tbl = ? AND id IN ({marks})",
                 (scope.database, scope.table, *chunk),
-            ):
-                found[entry.id] = entry
-        return found
+            )
 
     def entry(self, scope: Scope, document_id: str) -> Entry | None:
         return self.entries(scope, [document_id]).get(document_id)
@@ -490,10 +504,11 @@ class Journal:
         """
         may: set[str] = set()
         with self._transaction(durable=True) as db:
-            known = self.entries(scope, [document.id for document, _, _ in works])
+            now = time_text(self._now())
+            known = self._standings(scope, [document.id for document, _, _ in works])
             for document, relative, intent in works:
-                entry = known.get(document.id)
-                if self._held(entry, holder) or _overtaken(entry, document, decided_on):
+                was = known.get(document.id)
+                if self._held(was, holder) or self._overtaken(scope, document, was, decided_on):
                     continue
                 changes = {
                     "intent_run": intent.run,
@@ -504,15 +519,37 @@ class Journal:
                     "holder": holder or None,
                 }
                 self._move(
-                    db, scope, document, entry, State.COPYING, relative=relative, changes=changes
+                    db,
+                    scope,
+                    document,
+                    was,
+                    State.COPYING,
+                    now=now,
+                    relative=relative,
+                    changes=changes,
                 )
                 may.add(document.id)
         return may
 
-    def _held(self, entry: Entry | None, by: str) -> bool:
+    def _held(self, was: Standing | None, by: str) -> bool:
         """Whether somebody else, who lives, has it in hand."""
-        other = entry.holder if entry else None
+        other = was.holder if was else None
         return other is not None and other != by and self.alive(other)
+
+    def _overtaken(
+        self,
+        scope: Scope,
+        document: Document,
+        was: Standing | None,
+        decided_on: Mapping[str, Entry | None] | None,
+    ) -> bool:
+        """Whether somebody has verified or marked it since *decided_on* was read."""
+        if was is None or decided_on is None or was.file_path != document.file_path:
+            return False
+        if was.state not in (State.COPIED, State.MARKING, State.SYNCED):
+            return False
+        before, now = decided_on.get(document.id), self.entry(scope, document.id)
+        return _state_and_receipt(now) != _state_and_receipt(before)
 
     def let_go(self, holder: str) -> None:
         """A flow ends: what it still had in hand is free. Its intents stay, to be resolved."""
@@ -530,27 +567,36 @@ class Journal:
         """
         refused: set[str] = set()
         with self._transaction(durable=True) as db:
+            now = time_text(self._now())
             known, owned = self._known(received), self._owned(received)
             for one in received:
                 document, _, receipt, _ = one
-                entry = known.get((receipt.scope, document.id))
+                was = known.get((receipt.scope, document.id))
                 mine = Owner(receipt.scope, document.id, document.file_path)
                 place = (receipt.nas, place_key(receipt.destination))
                 if owned.setdefault(place, mine) == mine:
-                    self._keep_receipt(db, one, entry, marking=marking)
+                    self._keep_receipt(db, one, was, now, marking=marking)
                 else:
-                    self._refuse_receipt(db, one, entry)
+                    self._refuse_receipt(db, one, was, now)
                     refused.add(document.id)
         return refused
 
     def _keep_receipt(
-        self, db: sqlite3.Connection, one: Received, entry: Entry | None, *, marking: bool
+        self,
+        db: sqlite3.Connection,
+        one: Received,
+        was: Standing | None,
+        now: str,
+        *,
+        marking: bool,
     ) -> None:
         document, relative, receipt, temp = one
         scope, changes = receipt.scope, _kept(receipt, temp)
         if marking:  # from copied, as is legal; nobody sees it in between
             changes["state"] = State.MARKING
-        self._move(db, scope, document, entry, State.COPIED, relative=relative, changes=changes)
+        self._move(
+            db, scope, document, was, State.COPIED, now=now, relative=relative, changes=changes
+        )
         db.execute(
             "INSERT INTO place VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nas, key)"
             " DO UPDATE SET digest = excluded.digest",
@@ -564,21 +610,30 @@ class Journal:
             ),
         )
 
-    def _refuse_receipt(self, db: sqlite3.Connection, one: Received, entry: Entry | None) -> None:
+    def _refuse_receipt(
+        self, db: sqlite3.Connection, one: Received, was: Standing | None, now: str
+    ) -> None:
         document, relative, receipt, _ = one
-        reason, state = Reason("wait.place", {"path": receipt.destination}), State.WAITING
         self._move(
-            db, receipt.scope, document, entry, state, reason, relative=relative, changes=_NO_INTENT
+            db,
+            receipt.scope,
+            document,
+            was,
+            State.WAITING,
+            Reason("wait.place", {"path": receipt.destination}),
+            now=now,
+            relative=relative,
+            changes=_NO_INTENT,
         )
 
-    def _known(self, received: Sequence[Received]) -> dict[tuple[Scope, str], Entry]:
+    def _known(self, received: Sequence[Received]) -> dict[tuple[Scope, str], Standing]:
         ids: dict[Scope, list[str]] = {}
         for document, _, receipt, _ in received:
             ids.setdefault(receipt.scope, []).append(document.id)
         return {
-            (scope, id_): entry
+            (scope, id_): standing
             for scope, some in ids.items()
-            for id_, entry in self.entries(scope, some).items()
+            for id_, standing in self._standings(scope, some).items()
         }
 
     def _owned(self, received: Sequence[Received]) -> dict[tuple[str, str], Owner]:
@@ -633,10 +688,11 @@ class Journal:
         moved: set[str] = set()
         until = time_text(next_attempt) if next_attempt else None
         with self._transaction() as db:
-            known = self.entries(scope, [document.id for document, *_ in moves])
+            now = time_text(self._now())
+            known = self._standings(scope, [document.id for document, *_ in moves])
             for document, state, reason, relative in moves:
                 if document.id in moved:  # twice in one call
-                    known |= self.entries(scope, [document.id])
+                    known |= self._standings(scope, [document.id])
                 was = known.get(document.id)
                 if self._held(was, holder) or (was and was.state not in only_from):
                     continue
@@ -650,7 +706,15 @@ class Journal:
                 if not keep_intent:
                     changes |= _NO_INTENT
                 self._move(
-                    db, scope, document, was, state, reason, relative=relative, changes=changes
+                    db,
+                    scope,
+                    document,
+                    was,
+                    state,
+                    reason,
+                    now=now,
+                    relative=relative,
+                    changes=changes,
                 )
         return moved
 
@@ -658,8 +722,9 @@ class Journal:
         """The receipt proves nothing any more. What was filed stays, and stays this document's
         place; and a temp file that a NAS brings back is still known by the receipt."""
         with self._transaction(durable=True) as db:
-            entry = self.entry(scope, document.id)
-            self._move(db, scope, document, entry, State.WAITING, reason, changes={"young": 0})
+            was = self._standings(scope, [document.id]).get(document.id)
+            now, changes = time_text(self._now()), {"young": 0}
+            self._move(db, scope, document, was, State.WAITING, reason, now=now, changes=changes)
 
     def retry_now(self, scope: Scope, ids: Collection[str]) -> None:
         """Clear the backoff: somebody asked for these now."""
@@ -683,10 +748,11 @@ class Journal:
         db: sqlite3.Connection,
         scope: Scope,
         document: Document,
-        was: Entry | None,
+        was: Standing | None,
         state: State,
         reason: Reason | None = None,
         *,
+        now: str,
         relative: str | None = None,
         changes: Mapping[str, object],
     ) -> None:
@@ -696,41 +762,39 @@ class Journal:
             was: What the journal holds of it, read in this transaction.
             changes: What else is to be set in its row, by column.
         """
-        entry, now = was, time_text(self._now())
         code = reason.code if reason else None
-        if entry is not None and entry.file_path != document.file_path:
-            self._start_over(db, scope, document, entry, now)
-            entry = None
-        if entry is not None and state not in LEGAL[entry.state]:
-            raise JournalError(f"{document.id}: {entry.state} cannot become {state}")
-        same = entry is not None and entry.state is state and _code(entry) == code
+        if was is not None and was.file_path != document.file_path:
+            self._start_over(db, scope, document, was, now)
+            was = None
+        if was is not None and state not in LEGAL[was.state]:
+            raise JournalError(f"{document.id}: {was.state} cannot become {state}")
+        same = was is not None and was.state is state and was.code == code
         row: dict[str, object] = {
             "state": state,
             "code": code,
             "params": params_text(reason),
-            "since": time_text(entry.since) if same and entry else now,
+            "since": was.since if same and was else now,
             **changes,
         }
-        db.execute(
-            _upsert(tuple(row)),
-            (
-                *_key(scope, document),
-                document.file_path,
-                None if relative is None else storable(relative),
-                document.original_name,
-                now,
-                *row.values(),
-            ),
-        )
+        path = None if relative is None else storable(relative)
+        if was is None:
+            values = (*_key(scope, document), document.file_path, path, document.original_name, now)
+            db.execute(_insertion(tuple(row)), (*values, *row.values()))
+        else:  # an index is written for each column that is named, whether it changes or not
+            if path not in (None, was.relative):
+                row["relative"] = path
+            if document.original_name not in (None, was.name):
+                row["name"] = document.original_name
+            db.execute(_update(tuple(row)), (*row.values(), *_key(scope, document)))
         if not same and state not in _PASSING:
-            self._remember(db, scope, document.id, entry, state, reason, now)
+            self._remember(db, scope, document.id, was, state, reason, now)
 
     def _start_over(
-        self, db: sqlite3.Connection, scope: Scope, document: Document, entry: Entry, now: str
+        self, db: sqlite3.Connection, scope: Scope, document: Document, was: Standing, now: str
     ) -> None:
         """The row's id stands for another document now: nothing of the old one counts."""
-        reason = Reason("gone.replaced", {"file_path": entry.file_path})
-        self._remember(db, scope, document.id, entry, State.GONE, reason, now)
+        reason = Reason("gone.replaced", {"file_path": was.file_path})
+        self._remember(db, scope, document.id, was, State.GONE, reason, now)
         db.execute(
             "DELETE FROM document WHERE db = ? AND tbl = ? AND id = ?", _key(scope, document)
         )
@@ -740,15 +804,15 @@ class Journal:
         db: sqlite3.Connection,
         scope: Scope,
         document_id: str,
-        entry: Entry | None,
+        was: Standing | None,
         state: State,
         reason: Reason | None,
         now: str,
     ) -> None:
         detail: dict[str, object] = dict(reason.params) if reason else {}
-        if entry and entry.receipt and state in (State.SYNCED, State.GONE):
-            detail["destination"] = entry.receipt.destination
-            detail["sha256"] = entry.receipt.sha256
+        if was and was.digest is not None and state in (State.SYNCED, State.GONE):
+            detail["destination"] = was.destination
+            detail["sha256"] = was.digest
         db.execute(
             "INSERT INTO history (at, db, tbl, id, was, became, code, detail)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -757,24 +821,28 @@ class Journal:
                 scope.database,
                 scope.table,
                 document_id,
-                entry.state if entry else None,
+                was.state if was else None,
                 state,
                 reason.code if reason else None,
-                json.dumps(detail, default=str) if detail else None,
+                encoded(detail) if detail else None,
             ),
         )
 
 
 @cache
-def _upsert(columns: tuple[str, ...]) -> str:
-    """The statement that writes a document's row: new, or these *columns* of it."""
-    changes = ", ".join(f"{column} = excluded.{column}" for column in columns)
+def _insertion(columns: tuple[str, ...]) -> str:
+    """The statement that writes the first row of a document."""
     return (
         "INSERT INTO document (db, tbl, id, file_path, relative, name, first_seen,"
         f" {', '.join(columns)}) VALUES ({', '.join('?' * (7 + len(columns)))})"
-        " ON CONFLICT (db, tbl, id) DO UPDATE SET relative = coalesce(excluded.relative, relative),"
-        f" name = coalesce(excluded.name, name), {changes}"
     )
+
+
+@cache
+def _update(columns: tuple[str, ...]) -> str:
+    """The statement that sets these *columns* of a document's row."""
+    changes = ", ".join(f"{column} = ?" for column in columns)
+    return f"UPDATE document SET {changes} WHERE db = ? AND tbl = ? AND id = ?"
 
 
 def _kept(receipt: Receipt, temp: str | None) -> dict[str, object]:
@@ -833,29 +901,12 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _overtaken(
-    entry: Entry | None, document: Document, decided_on: Mapping[str, Entry | None] | None
-) -> bool:
-    """Whether somebody has verified or marked it since *decided_on* was read."""
-    return (
-        entry is not None
-        and decided_on is not None
-        and entry.file_path == document.file_path
-        and entry.state in (State.COPIED, State.MARKING, State.SYNCED)
-        and _standing(entry) != _standing(decided_on.get(document.id))
-    )
-
-
-def _standing(entry: Entry | None) -> tuple[State, Receipt | None] | None:
+def _state_and_receipt(entry: Entry | None) -> tuple[State, Receipt | None] | None:
     return (entry.state, entry.receipt) if entry else None
 
 
 def _key(scope: Scope, document: Document) -> tuple[str, str, str]:
     return scope.database, scope.table, document.id
-
-
-def _code(entry: Entry) -> str | None:
-    return entry.reason.code if entry.reason else None
 
 
 def _chunks(values: Collection[str]) -> Iterator[list[str]]:

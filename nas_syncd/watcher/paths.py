@@ -13,14 +13,20 @@ LONGEST_PATH = 4096
 frame, which a few endless ones would burst."""
 
 
+@lru_cache(maxsize=4096)
 def relative_path(file_path: str, upload_dir: str, db_upload_dir: str | None) -> str | None:
     """Return the path below the upload folder that *file_path* means; None: it leads outside.
 
     Understood are paths under *db_upload_dir* or *upload_dir*, and relative ones, with or
     without the folder's own name (or ``uploads``) in front. ``//`` and ``/./`` are evened out.
     Anything with ``..`` in it, another absolute path, ``C:\\x`` or ``file://…`` is outside, and so
-    is what is longer than any path can be.
+    is what is longer than any path can be. Asked several times of each document, so the answer is
+    kept for a while.
     """
+    return _relative_path(file_path, upload_dir, db_upload_dir)
+
+
+def _relative_path(file_path: str, upload_dir: str, db_upload_dir: str | None) -> str | None:
     if not file_path or "\0" in file_path or _DRIVE_OR_SCHEME.match(file_path):
         return None
     if len(file_path.encode("utf-8", "surrogatepass")) > LONGEST_PATH:
@@ -53,7 +59,7 @@ def row_candidates(relative: str, upload_dir: str, db_upload_dir: str | None) ->
         for beginning in _beginnings(upload_dir, db_upload_dir):
             candidate = beginning + form
             if _holdable(candidate) and (
-                relative_path(candidate, upload_dir, db_upload_dir) == form
+                _relative_path(candidate, upload_dir, db_upload_dir) == form
             ):
                 found[candidate] = None
     return list(found)
