@@ -15,7 +15,7 @@ from nas_syncd.documents import DocumentsTable
 from nas_syncd.models import Document, Source, SourceKind, SourceVersion
 from nas_syncd.settle import Settling
 from nas_syncd.site import Site
-from nas_syncd.watcher import Hint, row_candidates
+from nas_syncd.watcher import Hint, likeliest_row, row_candidates
 
 FIRST_LOOK_SECONDS = 0.1
 DUE_SECONDS = 0.05
@@ -132,13 +132,18 @@ class Intake:
         return len(due)
 
     def _find(self, relatives: list[str]) -> dict[str, list[Document]]:
-        plan = self.site.plan
-        wanted: dict[str, str] = {}
-        for relative in relatives:
-            for path in row_candidates(relative, plan.upload_dir, plan.db_upload_dir):
-                wanted[path] = relative
+        """Return the rows of these files. A backend writes all of its paths alike: what it may
+        have written instead is only asked for where the likeliest form is not there."""
+        folders = self.site.plan.upload_dir, self.site.plan.db_upload_dir
+        likeliest = {likeliest_row(relative, *folders): relative for relative in relatives}
+        found = self._find_paths({path: of for path, of in likeliest.items() if path is not None})
+        others = [relative for relative in relatives if relative not in found]
+        wanted = {path: of for of in others for path in row_candidates(of, *folders)}
+        return found | self._find_paths(wanted)
+
+    def _find_paths(self, wanted: dict[str, str]) -> dict[str, list[Document]]:
         found: dict[str, list[Document]] = {}
-        for document in self.table.find(list(wanted)):
+        for document in self.table.find(list(wanted)) if wanted else ():
             found.setdefault(wanted[document.file_path], []).append(document)
         return found
 

@@ -40,6 +40,36 @@ def test_a_row_that_was_found_otherwise_is_not_looked_for(world: World) -> None:
     assert [document.file_path.rpartition("/")[2] for document in offered] == ["b.pdf"]
 
 
+def test_other_forms_of_a_path_are_only_asked_for_where_the_likeliest_has_no_row(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add("a.pdf")
+    world.add("b.pdf", file_path="./b.pdf")
+    table, asked = world.table(), []
+    find = table.find
+
+    def noted(paths: list[str]) -> list[Document]:
+        asked.append(paths)
+        return find(paths)
+
+    monkeypatch.setattr(table, "find", noted)
+    offered: list[Document] = []
+    intake = Intake(world.site(), table, Settling(0.0), lambda found, _: offered.extend(found))
+    intake.hear(
+        [
+            Hint(name, SourceKind.FILE, _version(world, name), closed=True, by="event")
+            for name in ("a.pdf", "b.pdf")
+        ]
+    )
+
+    assert intake.claim(100) == 2
+    assert sorted(document.file_path for document in offered) == ["./b.pdf", "/app/uploads/a.pdf"]
+    first, second = asked
+    assert first == ["/app/uploads/a.pdf", "/app/uploads/b.pdf"]
+    assert "./b.pdf" in second
+    assert not any(path.endswith("a.pdf") for path in second)
+
+
 def _version(world: World, path: str) -> SourceVersion:
     found = version_at(world.uploads / path)
     return SourceVersion(found.size, found.mtime_ns, found.inode)

@@ -1,7 +1,7 @@
 """The upload folder: hints of what arrives, looks at what is there, and how the folder is."""
 
 from nas_syncd.watcher.folder import UploadFolder
-from nas_syncd.watcher.paths import relative_path, row_candidates
+from nas_syncd.watcher.paths import likeliest_row, relative_path, row_candidates
 from nas_syncd.watcher.view import (
     Batch,
     Hint,
@@ -21,6 +21,7 @@ __all__ = [
     "UploadsMissingError",
     "UploadsState",
     "UploadsView",
+    "likeliest_row",
     "relative_path",
     "row_candidates",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 
 _DRIVE_OR_SCHEME = re.compile(r"^([A-Za-z]:[\\/]|[A-Za-z][A-Za-z0-9+.-]*://|\\\\)")
@@ -51,18 +52,25 @@ def row_candidates(relative: str, upload_dir: str, db_upload_dir: str | None) ->
     Unicode form). No duplicates, and none that a database could not hold (names that are
     not UTF-8 give none at all).
     """
+    return list(dict.fromkeys(_candidates(relative, upload_dir, db_upload_dir)))
+
+
+def likeliest_row(relative: str, upload_dir: str, db_upload_dir: str | None) -> str | None:
+    """Return the first of :func:`row_candidates`, without the cost of the others."""
+    return next(_candidates(relative, upload_dir, db_upload_dir), None)
+
+
+def _candidates(relative: str, upload_dir: str, db_upload_dir: str | None) -> Iterator[str]:
     forms = dict.fromkeys(
         (relative, unicodedata.normalize("NFC", relative), unicodedata.normalize("NFD", relative))
     )
-    found: dict[str, None] = {}
     for form in forms:
         for beginning in _beginnings(upload_dir, db_upload_dir):
             candidate = beginning + form
             if _holdable(candidate) and (
                 _relative_path(candidate, upload_dir, db_upload_dir) == form
             ):
-                found[candidate] = None
-    return list(found)
+                yield candidate
 
 
 @lru_cache(maxsize=8)
