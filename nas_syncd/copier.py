@@ -27,7 +27,7 @@ from nas_syncd.errors import (
     SyncError,
     VerifyError,
 )
-from nas_syncd.names import fill_sha, place_key
+from nas_syncd.names import fill_sha
 from nas_syncd.nasfs import (
     DIRECTORY_FSYNC_FORGIVEN,
     Calls,
@@ -143,7 +143,7 @@ class Copier:
             if folder is None:
                 continue
             try:
-                actual = folder.names.get(place_key(name))
+                actual = folder.names.like(name)
                 if actual is None:
                     if wanted:
                         return None
@@ -172,7 +172,7 @@ class Copier:
             self._different.add(path)
             return None
         except FileNotFoundError:
-            folder.names.pop(place_key(name), None)
+            folder.names.forget(name)
             return None
         except OSError as error:
             raise nas_error(error, path) from error
@@ -318,15 +318,15 @@ class Copier:
             folder_path, _, name = fill_sha(candidate, digest).rpartition("/")
             for go in (1, 2):
                 folder = self.tree.folder(folder_path, self.step)
-                taken = folder.names.get(place_key(name))
+                taken = folder.names.like(name)
                 try:
                     if taken is None:
                         rename_into_place(self.tree, temps, temp, folder, name, self.step)
                         self._check_whole(folder, name, version)
-                        folder.names[place_key(name)] = name
+                        folder.names.add(name)
                         return Copied(f"{folder.path}/{name}", digest, version, False, folder)
                 except FileExistsError:
-                    folder.names[place_key(name)] = taken = name
+                    folder.names.add(taken := name)
                 except FileNotFoundError as error:
                     if go == 2:
                         raise NasDownError(f"{folder_path}: {error}", path=folder_path) from error

@@ -72,7 +72,7 @@ GATHER_SECONDS = 0.03
 """So long at most an answer waits for others, while the NAS agent has enough to do."""
 ENOUGH = 0.25
 """Of all that may be in flight: the agent does not run out of work before more is sent to it."""
-ACTIVE_PER_FLIGHT = 4
+ACTIVE_PER_FLIGHT = 3
 """Documents that are looked at or ready, for each that is being copied."""
 UNCONFIRMED_LIMIT = 3
 """So many mount errors on one document that the mount does not confirm are the document's."""

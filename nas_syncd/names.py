@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 OWN_PREFIX = ".nas-syncd"
@@ -39,6 +40,47 @@ def place_key(path: str) -> str:
     """Return what two paths share when they are "the same place", whatever the NAS thinks."""
     folded = unicodedata.normalize("NFC", path).casefold()
     return unicodedata.normalize("NFC", folded)
+
+
+class Names:
+    """The names in a folder. Each is found by any name that is "the same place".
+
+    Most are their own place key and kept once: a folder may hold tens of thousands.
+    """
+
+    __slots__ = ("_others", "_own_keys")
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._own_keys: set[str] = set()
+        self._others: dict[str, str] = {}
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        key = place_key(name)
+        if key == name:
+            self._own_keys.add(name)
+        else:
+            self._others[key] = name
+
+    def like(self, name: str) -> str | None:
+        """Return the name that stands at the place that *name* means, as it is spelt there.
+
+        Where several do, as on a case-sensitive file system, it is *name* itself if it is there.
+        """
+        key = place_key(name)
+        other = self._others.get(key)
+        return key if key in self._own_keys and other != name else other
+
+    def forget(self, name: str) -> None:
+        """Nothing stands at the place that *name* means."""
+        key = place_key(name)
+        self._own_keys.discard(key)
+        self._others.pop(key, None)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._own_keys
+        yield from self._others.values()
 
 
 def last_component(file_path: str) -> str:

@@ -33,7 +33,7 @@ from nas_syncd.errors import (
     PlaceDeniedError,
     SyncError,
 )
-from nas_syncd.names import CLAIM_FOLDER, place_key
+from nas_syncd.names import CLAIM_FOLDER, Names, place_key
 
 Step = Callable[[str], None]
 """Told which side the next system call is on; the agent's heartbeat reports it."""
@@ -235,7 +235,7 @@ class Folder:
         self.path = path
         """As it really stands on the NAS."""
         self.fd = fd
-        self.names = {place_key(name): name for name in names}
+        self.names = Names(names)
         self.listing = threading.Lock()
         """Held while the folder is listed again: two listings of one descriptor share its
         position, and each would see a part [tried]."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nas_syncd.names import (
     LONGEST_NAME,
     SHA_PLACE,
+    Names,
     fill_sha,
     last_component,
     place_key,
@@ -176,3 +177,50 @@ def test_any_id_gives_a_tag_that_a_name_can_hold(id_):
 @given(st.text(), st.text())
 def test_different_ids_have_different_tags(one, other):
     assert (safe_tag(one) == safe_tag(other)) == (one == other)
+
+
+# -- the names in a folder --------------------------------------------------------------------
+
+
+@given(st.lists(st.text(min_size=1), max_size=8), st.text(min_size=1))
+@example(["a.pdf"], "A.PDF")
+@example(["A.pdf"], "a.pdf")
+@example(["a.pdf", "A.pdf"], "A.pdf")
+@example(["A.pdf", "a.pdf"], "a.pdf")
+@example(["Caf\u00e9.pdf"], "cafe\u0301.pdf")
+def test_a_name_is_found_by_any_that_is_the_same_place(there, wanted):
+    names = Names(there)
+
+    found = names.like(wanted)
+
+    same = [name for name in there if place_key(name) == place_key(wanted)]
+    assert found in same if same else found is None
+    if wanted in same[-1:]:
+        assert found == wanted
+
+
+@given(st.lists(st.text(min_size=1), max_size=8))
+def test_of_several_at_one_place_none_is_left_when_it_is_forgotten(there):
+    names = Names(there)
+    for name in there:
+        names.forget(name)
+
+    assert list(names) == []
+
+
+def test_all_names_are_told_even_those_that_are_one_place():
+    assert sorted(Names(["a.pdf", "A.pdf", "b.pdf", "B.pdf"])) == [
+        "A.pdf",
+        "B.pdf",
+        "a.pdf",
+        "b.pdf",
+    ]
+
+
+def test_what_is_added_is_found_and_what_is_forgotten_is_not():
+    names = Names()
+    names.add("Mai.pdf")
+
+    assert (names.like("MAI.pdf"), names.like("Juin.pdf")) == ("Mai.pdf", None)
+    names.forget("mai.PDF")
+    assert names.like("Mai.pdf") is None

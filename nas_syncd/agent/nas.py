@@ -34,7 +34,7 @@ from nas_syncd.errors import (
     VerifyError,
 )
 from nas_syncd.mounttable import mount_id, mount_of
-from nas_syncd.names import CLAIM_FOLDER, MARKER_NAME, OWN_PREFIX, TEMP_FOLDER, place_key
+from nas_syncd.names import CLAIM_FOLDER, MARKER_NAME, OWN_PREFIX, TEMP_FOLDER
 from nas_syncd.nasfs import (
     LOCK_STEP_SECONDS,
     STALE_CLAIM_SECONDS,
@@ -423,7 +423,7 @@ class NasRole:
         return {"missing": missing, "damaged": damaged}
 
     def _size_of(self, name: str, folder: Folder, step: Step) -> int | None:
-        actual = folder.names.get(place_key(name))
+        actual = folder.names.like(name)
         if actual is None:
             return None
         step("nas")
@@ -457,7 +457,7 @@ class NasRole:
         if folder is None:
             return
         try:
-            for name in folder.names.values():
+            for name in folder.names:
                 step("nas")
                 with contextlib.suppress(FileNotFoundError):
                     status = self.calls.lstat(name, dir_fd=folder.fd)
@@ -477,7 +477,7 @@ class NasRole:
         if claims is None:
             return
         try:
-            for name in claims.names.values():
+            for name in claims.names:
                 step("nas")
                 with contextlib.suppress(OSError):
                     made = self.calls.lstat(name, dir_fd=claims.fd).st_mtime
@@ -529,7 +529,7 @@ class NasRole:
             temps = root.tree.folder(temp_path, job.step, own=True)
             folder = root.tree.folder(path, job.step)
             try:
-                actual = folder.names.get(place_key(name))
+                actual = folder.names.like(name)
                 if actual is not None and exists(actual, folder.fd, self.calls):
                     if read_digest(root.tree, folder, actual, job.step) != wanted:
                         return {"outcome": "differs"}
@@ -548,7 +548,7 @@ class NasRole:
                 return {"outcome": "there" if there else "differs"}
             except OSError as error:
                 raise nas_error(error, destination) from error
-            folder.names[place_key(name)] = name
+            folder.names.add(name)
             return {"outcome": "placed"}
 
 

@@ -14,7 +14,7 @@ LONGEST_PATH = 4096
 frame, which a few endless ones would burst."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def relative_path(file_path: str, upload_dir: str, db_upload_dir: str | None) -> str | None:
     """Return the path below the upload folder that *file_path* means; None: it leads outside.
 
