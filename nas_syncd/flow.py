@@ -17,7 +17,6 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nas_syncd.agent.wire import Message
@@ -56,6 +55,7 @@ from nas_syncd.models import (
 from nas_syncd.names import SHA_PLACE, place_key
 from nas_syncd.site import Site
 from nas_syncd.watcher import UploadsState
+from nas_syncd.works import Answered, Looked, Marking, Work
 
 IN_FLIGHT_PER_WORKER = 16
 """So many that what has come back is journaled and marked in groups: a group costs some flushes,
@@ -95,58 +95,6 @@ class Rows(Protocol):
     def unmark(self, marks: Collection[tuple[str, str]]) -> set[str]: ...
 
     def get(self, ids: Collection[str]) -> dict[str, Document]: ...
-
-
-@dataclass(slots=True)
-class Work:
-    """One document on its way to the NAS."""
-
-    document: Document
-    source: Source
-    decision: Copy
-    places: tuple[str, ...] = ()
-    earlier: tuple[str, ...] = ()
-    stale: tuple[str, ...] = ()
-    temp: str = ""
-    answer: Future[Message] | None = None
-    """Comes from the NAS agent; its progress is asked for by it."""
-    begun: float = field(default_factory=time.monotonic)
-    asked: float = 0.0
-    """Monotonic: when the NAS agent was asked."""
-    among: int = 0
-    """How many were in flight then, this one included."""
-
-
-@dataclass(frozen=True, slots=True)
-class Marking:
-    """A document whose receipt is kept and whose flag is to be set."""
-
-    document: Document
-    receipt: Receipt
-    adopted: bool
-    begun: float
-    """Monotonic."""
-    noted: bool = False
-    """Whether the journal says already that its flag is being set."""
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """Inbox: the upload folder has answered."""
-
-    documents: list[Document]
-    sources: dict[str, Source]
-    resets: int
-    """Of the flow when it asked: what was let go of since is not decided."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """Inbox: the NAS agent has answered."""
-
-    work: Work
-    result: Message | None
-    error: SyncError | None
 
 
 class Flow:

@@ -6,9 +6,10 @@ import os
 from typing import Any
 
 from nas_syncd import __version__, report
-from nas_syncd.flow import Flow, Work
+from nas_syncd.flow import Flow
 from nas_syncd.intake import Intake
 from nas_syncd.site import Site
+from nas_syncd.works import Work
 
 LONGEST_LIST = 50
 

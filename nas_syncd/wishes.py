@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from nas_syncd.documents import DocumentsTable
-from nas_syncd.flow import Work
 from nas_syncd.inherited import Checked, Inherited, Verdict
 from nas_syncd.manual import Ended, Ending, ManualSync
 from nas_syncd.messages import explain, text
 from nas_syncd.models import Document, Fate, Reason
 from nas_syncd.site import Site
+from nas_syncd.works import Work
 
 UNKNOWN, WITHOUT_FILE = "document.unknown", "document.no_file"
 

@@ -18,9 +18,7 @@ from nas_syncd.documents import MarkOutcome, gates
 from nas_syncd.flow import (
     ENOUGH,
     IN_FLIGHT_PER_WORKER,
-    Answered,
     Flow,
-    Work,
     backoff_seconds,
 )
 from nas_syncd.messages import LANGUAGES, TEXTS
@@ -35,6 +33,7 @@ from nas_syncd.models import (
     State,
 )
 from nas_syncd.routing import DEFAULT_FOLDERS
+from nas_syncd.works import Answered, Work
 from tests.helpers import NOW, World
 from tests.lab.parts import wait_until
 

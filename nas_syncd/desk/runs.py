@@ -18,7 +18,6 @@ from dataclasses import replace
 from nas_syncd.desk.views import Json, iso
 from nas_syncd.documents import DocumentsTable
 from nas_syncd.errors import SyncError
-from nas_syncd.flow import Work
 from nas_syncd.inherited import Checked
 from nas_syncd.logs import get_logger
 from nas_syncd.manual import Ended, Ending
@@ -27,6 +26,7 @@ from nas_syncd.messages.asdata import reason_data
 from nas_syncd.models import Fate, Reason
 from nas_syncd.site import Site
 from nas_syncd.wishes import Grant, Line, Tally, Wish
+from nas_syncd.works import Work
 
 MOST_AT_ONCE = 8
 MOST_SINGLE = 64

@@ -35,13 +35,13 @@ class ThreadChild(Child):
         self.ended = False
         self.ending: list[Callable[[], None]] = []
 
-    def send(self, message: Message) -> None:
-        frame = memoryview(pack(message))
+    def send(self, *messages: Message) -> None:
+        frames = memoryview(b"".join(map(pack, messages)))
         with self._write_lock:
             if self.ended:
                 raise SystemExit
-            while frame:
-                frame = frame[os.write(self.mine_to_write, frame) :]
+            while frames:
+                frames = frames[os.write(self.mine_to_write, frames) :]
 
     def serve(self) -> None:
         threads = [started(lambda: self._work(self._jobs)) for _ in range(self._workers)]

@@ -81,18 +81,18 @@ def test_a_source_that_has_no_end_is_let_go(tmp_path) -> None:
     taken = nas / "2024/01/factures/a.pdf"
     taken.parent.mkdir(parents=True)
     taken.write_bytes(b"x" * BLOCK_BYTES)
-    source = uploads / "a.pdf"
-    source.write_bytes(b"y" * BLOCK_BYTES)
-    order = an_order(uploads, version=version_at(source))
+    path = uploads / "a.pdf"
+    path.write_bytes(b"y" * BLOCK_BYTES)
+    order = an_order(uploads, version=version_at(path))
     blocks: list[int] = []
 
     class Endless(Copier):
-        def _read_source(self, fd: int) -> bytes:
-            blocks.append(fd)
-            with open(source, "r+b") as file:
+        def _read_source(self, source: int, most: int) -> bytes:
+            blocks.append(most)
+            with path.open("r+b") as file:
                 file.truncate(1 << 41)
             assert len(blocks) < 10, "it reads for ever"
-            return super()._read_source(fd)
+            return super()._read_source(source, most)
 
     with tree_at(nas) as tree, pytest.raises(SourceChangedError):
         Endless(tree, order, no_step).copy()
