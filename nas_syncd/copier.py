@@ -355,18 +355,22 @@ class Copier:
 
     def _blocks(self, source: int, version: Version) -> Iterator[bytes]:
         """Yield what *source* holds: at most a byte more than it should, for it may grow faster
-        than it is read.
+        than it is read. That there is no more is only known from a reading that gives less than
+        it was asked for: a file's attributes may lag behind its bytes.
 
         Raises:
             SourceChangedError: It holds more or less than it should.
         """
         done = 0
-        while done < version.size:
-            block = self._read_source(source, _next_bytes(version.size, done))
+        while done <= version.size:
+            most = _next_bytes(version.size, done)
+            block = self._read_source(source, most)
             if not block:
                 break
             yield block
             done += len(block)
+            if done == version.size and len(block) < most:
+                break
         if done != version.size:
             raise SourceChangedError(self.order.relative, path=self.order.relative)
 
@@ -429,7 +433,7 @@ class Copier:
 
 def _next_bytes(size: int, done: int) -> int:
     """How many bytes to ask for: no more memory than needed, and one more than should come, so
-    that no further reading must tell that it was the end."""
+    that mostly no further reading must tell that it was the end."""
     return min(BLOCK_BYTES, size + 1 - done)
 
 

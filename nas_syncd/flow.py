@@ -195,11 +195,10 @@ class Flow:
                 self._notice(document, known)
             elif document.id not in self._orphans:
                 fresh.append(document)
+                self._active.add(document.id)
+                self.waits.pop(document.id, None)
         if not fresh:
             return
-        for document in fresh:
-            self._active.add(document.id)
-            self.waits.pop(document.id, None)
         relatives = {self.site.relative(d) for d in fresh} - {None}
         wanted = [r for r in relatives if r is not None and r not in known]
         if not wanted:

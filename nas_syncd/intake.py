@@ -32,6 +32,8 @@ class Unclaimed:
     due: float
     wait: float
     source: Source
+    marked: bool
+    """Whether it is, in another version, a document's that is marked: that flag must not stay."""
 
 
 class Intake:
@@ -84,8 +86,10 @@ class Intake:
             waiting = self._files.get(relative)
             if waiting is not None:
                 waiting.source, waiting.due, waiting.wait = source, now, FIRST_LOOK_SECONDS
+                waiting.marked |= relative in known
             elif len(self._files) < MOST_UNCLAIMED:
-                self._files[relative] = Unclaimed(now, now, FIRST_LOOK_SECONDS, source)
+                marked = relative in known
+                self._files[relative] = Unclaimed(now, now, FIRST_LOOK_SECONDS, source, marked)
             # Beyond that, the pending rows lead to their files, a little later.
         self._due_known_until = 0.0
 
@@ -133,11 +137,12 @@ class Intake:
 
     def _find(self, relatives: list[str]) -> dict[str, list[Document]]:
         """Return the rows of these files. A backend writes all of its paths alike: what it may
-        have written instead is only asked for where the likeliest form is not there."""
+        have written instead is only asked for where the likeliest form is not there, and where a
+        flag may have to be taken back; a pending row is found without its file, too."""
         folders = self.site.plan.upload_dir, self.site.plan.db_upload_dir
         likeliest = {likeliest_row(relative, *folders): relative for relative in relatives}
         found = self._find_paths({path: of for path, of in likeliest.items() if path is not None})
-        others = [relative for relative in relatives if relative not in found]
+        others = [r for r in relatives if r not in found or self._files[r].marked]
         wanted = {path: of for of in others for path in row_candidates(of, *folders)}
         return found | self._find_paths(wanted)
 

@@ -52,7 +52,7 @@ class Names:
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._own_keys: set[str] = set()
-        self._others: dict[str, str] = {}
+        self._others: dict[str, tuple[str, ...]] = {}
         for name in names:
             self.add(name)
 
@@ -61,7 +61,7 @@ class Names:
         if key == name:
             self._own_keys.add(name)
         else:
-            self._others[key] = name
+            self._others[key] = (*self._without(key, name), name)
 
     def like(self, name: str) -> str | None:
         """Return the name that stands at the place that *name* means, as it is spelt there.
@@ -69,18 +69,30 @@ class Names:
         Where several do, as on a case-sensitive file system, it is *name* itself if it is there.
         """
         key = place_key(name)
-        other = self._others.get(key)
-        return key if key in self._own_keys and other != name else other
+        others = self._others.get(key, ())
+        if name in others:
+            return name
+        if key in self._own_keys:
+            return key
+        return others[-1] if others else None
 
     def forget(self, name: str) -> None:
-        """Nothing stands at the place that *name* means."""
+        """Nothing of this very name is there any more."""
         key = place_key(name)
-        self._own_keys.discard(key)
-        self._others.pop(key, None)
+        if key == name:
+            self._own_keys.discard(name)
+        elif left := self._without(key, name):
+            self._others[key] = left
+        else:
+            self._others.pop(key, None)
+
+    def _without(self, key: str, name: str) -> tuple[str, ...]:
+        return tuple(one for one in self._others.get(key, ()) if one != name)
 
     def __iter__(self) -> Iterator[str]:
         yield from self._own_keys
-        yield from self._others.values()
+        for names in self._others.values():
+            yield from names
 
 
 def last_component(file_path: str) -> str:

@@ -42,6 +42,7 @@ from nas_syncd.errors import (
     UploadsError,
     VerifyError,
 )
+from nas_syncd.sourcefile import version_of
 from tests.helpers import (
     FaultyCalls,
     an_order,
@@ -1015,6 +1016,29 @@ def test_a_source_that_ends_before_its_size_is_not_filed(uploads, nas, monkeypat
         copy(nas, an_order(uploads))
 
     assert files_below(nas) == {}
+
+
+@pytest.mark.parametrize(
+    "size", [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, 2 * BLOCK_BYTES, 2 * BLOCK_BYTES + 5]
+)
+@pytest.mark.parametrize("there", [True, False], ids=["compared", "copied"])
+def test_a_file_that_holds_more_than_it_says_is_not_filed(uploads, nas, monkeypatch, size, there):
+    """The attributes of a file on a network, or of FUSE, may lag behind its bytes."""
+    (uploads / "a.pdf").write_bytes(bytes(size) + b"and more")
+    if there:
+        put(nas, PLACE, bytes(size))
+    before = files_below(nas)
+
+    def lagging(status):
+        return version_of(status)._replace(size=size)
+
+    monkeypatch.setattr("nas_syncd.sourcefile.version_of", lagging)
+    monkeypatch.setattr(copier_module, "version_of", lagging)
+
+    with pytest.raises(SourceChangedError):
+        copy(nas, an_order(uploads, version=None))
+
+    assert files_below(nas) == before
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["compared", "copied"])

@@ -107,6 +107,17 @@ def test_a_document_is_copied_and_marked(world, flow):
     assert history == ["synced", "copied"]
 
 
+def test_a_document_that_is_offered_twice_at_once_goes_once(world, flow):
+    id_ = world.add("a.pdf")
+    document = flow.table.get([id_])[id_]
+
+    flow.offer([document, document])
+    fates = flow.drain()
+
+    assert [fate.kind for fate in fates] == [FateKind.SYNCED]
+    assert world.flags(id_) == [True]
+
+
 def test_what_is_safe_is_left_alone(world, flow):
     id_ = world.add("a.pdf")
     one(world, flow, id_)

@@ -70,6 +70,26 @@ def test_other_forms_of_a_path_are_only_asked_for_where_the_likeliest_has_no_row
     assert not any(path.endswith("a.pdf") for path in second)
 
 
+def test_a_changed_file_takes_the_flags_of_all_its_rows_back(world: World) -> None:
+    """In whatever form their paths are."""
+    ids = [
+        world.add("a.pdf", b"old"),
+        world.add("a.pdf", b"old", file_path="uploads/a.pdf"),
+    ]
+    site, table = world.site(), world.table()
+    flow = world.flow(site, table)
+    world.go(flow, ids)
+    assert all(world.flag(id_) for id_ in ids)
+    world.upload("a.pdf", b"new")
+    intake = Intake(site, table, Settling(0.0), flow.offer)
+
+    intake.hear([Hint("a.pdf", SourceKind.FILE, _version(world, "a.pdf"), closed=True, by="event")])
+    intake.claim(100)
+    flow.drain()
+
+    assert [world.flags(id_) for id_ in ids] == [[True, False], [True, False]]
+
+
 def _version(world: World, path: str) -> SourceVersion:
     found = version_at(world.uploads / path)
     return SourceVersion(found.size, found.mtime_ns, found.inode)

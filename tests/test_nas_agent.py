@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from nas_syncd.agent.child import Job
-from nas_syncd.agent.nas import NasRole, Root
+from nas_syncd.agent.nas import NasRole, Root, lane_of
 from nas_syncd.agent.process import Agent
+from nas_syncd.copier import BLOCK_BYTES
 from nas_syncd.errors import (
     MountError,
     NasForeignError,
@@ -324,6 +325,18 @@ def test_looking_tells_what_has_another_size(agent, nas, uploads, left):
     assert agent.call("look", **looking(nas, "a.pdf")) == {"missing": [], "damaged": ["a.pdf"]}
 
 
+@pytest.mark.parametrize("theirs", ["SCAN.pdf", "scan.pdf", "sCaN.pdf"])
+def test_looking_takes_no_other_spelling_for_ours(agent, nas, uploads, theirs):
+    folder = nas / "2024/01/factures"
+    folder.mkdir(parents=True)
+    (folder / "Scan.pdf").write_bytes(b"content")
+    (folder / theirs).write_bytes(b"another thing, and longer")
+
+    told = agent.call("look", **looking(nas, "Scan.pdf"))
+
+    assert told == {"missing": [], "damaged": []}
+
+
 def test_looking_sees_the_folder_as_it_is_now(agent, nas, uploads):
     agent.call("copy", **copying(nas, uploads))
     (nas / PLACE).unlink()
@@ -627,3 +640,21 @@ def test_claims_that_cannot_be_looked_for_are_not_taken_for_none(nas, number):
 
         role._settle_renaming(root, TEMPS, no_step)
         assert tree.claims
+
+
+@pytest.mark.parametrize(
+    ("op", "size", "lane"),
+    [
+        ("copy", BLOCK_BYTES, "light"),
+        ("copy", BLOCK_BYTES + 1, ""),
+        ("copy", None, ""),
+        ("find", 2 * BLOCK_BYTES, "light"),
+        ("probe", None, "asking"),
+        ("test", None, "asking"),
+        ("look", None, "asking"),
+    ],
+)
+def test_how_the_nas_is_waits_for_no_file_and_a_small_file_for_no_large_one(op, size, lane):
+    version = None if size is None else [size, 1, 1]
+
+    assert lane_of(Job(1, op, {"version": version}, "nas")) == lane

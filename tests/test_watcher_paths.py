@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_syncd.watcher import relative_path, row_candidates
+from nas_syncd.watcher import paths, relative_path, row_candidates
 
 HERE = "/srv/finance/uploads"
 THERE = "/app/uploads"
@@ -116,3 +116,12 @@ def test_every_candidate_leads_back_to_its_file(parts, database_folder):
     assert len(candidates) == len(set(candidates))
     for candidate in candidates:
         assert relative_path(candidate, HERE, database_folder) in forms
+
+
+def test_an_endless_path_is_not_kept_in_memory():
+    before = paths._kept_relative_path.cache_info().currsize
+
+    assert relative_path("data:application/pdf;base64," + "A" * 300_000, HERE, THERE) is None
+    assert paths._kept_relative_path.cache_info().currsize == before
+    assert relative_path(f"{THERE}/kept.pdf", HERE, THERE) == "kept.pdf"
+    assert paths._kept_relative_path.cache_info().currsize > 0

@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nas_syncd.agent.wire import Message, Unpacker, pack
@@ -65,27 +65,27 @@ class Child:
         *,
         side: str,
         workers: int,
-        light_workers: int = 0,
+        lanes: Mapping[str, int] | None = None,
         reader: int = 0,
         writer: int = 1,
     ) -> None:
         """
         Args:
             workers: Jobs at work at once.
-            light_workers: As many more of those that :attr:`is_light` says do not weigh.
+            lanes: As many more of those that :attr:`lane_of` puts there, and that wait for no
+                others.
         """
         self.side = side
         self._workers = workers
-        self._light_workers = light_workers
+        self._lanes = {lane: (queue.SimpleQueue[Job](), n) for lane, n in (lanes or {}).items()}
         self._reader = reader
         self._writer = writer
         self._write_lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._light_jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._active: dict[int, Job] = {}
         self._busy = threading.Condition()
         self.handlers: dict[str, Handler] = {}
-        self.is_light: Callable[[Job], bool] = lambda _job: False
+        self.lane_of: Callable[[Job], str] = lambda _job: ""
         self.on_idle: Callable[[], float | None] | None = None
         """Called by the heartbeat; returns in how many seconds it wants to be called again."""
 
@@ -115,13 +115,10 @@ class Child:
 
     def serve(self) -> None:
         """Work until the parent closes the pipe, then end the process at once."""
-        for jobs, kind, count in (
-            (self._jobs, "worker", self._workers),
-            (self._light_jobs, "light", self._light_workers),
-        ):
+        for lane, (jobs, count) in {"worker": (self._jobs, self._workers), **self._lanes}.items():
             for number in range(count):
                 threading.Thread(
-                    target=self._work, args=(jobs,), name=f"{kind}-{number}", daemon=True
+                    target=self._work, args=(jobs,), name=f"{lane}-{number}", daemon=True
                 ).start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         unpacker = Unpacker()
@@ -140,8 +137,8 @@ class Child:
         with self._busy:
             self._active[job.id] = job
             self._busy.notify()
-        light = self._light_workers and self.is_light(job)
-        (self._light_jobs if light else self._jobs).put(job)
+        jobs, _ = self._lanes.get(self.lane_of(job), (self._jobs, 0))
+        jobs.put(job)
 
     def _work(self, jobs: queue.SimpleQueue[Job]) -> None:
         while True:

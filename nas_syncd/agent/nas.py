@@ -71,10 +71,13 @@ class Root(NamedTuple):
     """The mount's id."""
 
 
-def is_light(job: Job) -> bool:
-    """Whether the job's bytes do not weigh: what it waits for is the way to the NAS and back."""
+def lane_of(job: Job) -> str:
+    """Small files wait for no large ones; and how the NAS is, for no file."""
+    if job.op not in ("copy", "find"):
+        return "asking"
     version = job.args.get("version")
-    return job.op != "copy" or (version is not None and int(version[0]) <= BLOCK_BYTES)
+    small = version is not None and int(version[0]) <= BLOCK_BYTES
+    return "light" if small or job.op == "find" else ""
 
 
 class NasRole:
@@ -92,7 +95,7 @@ class NasRole:
         self._trying = threading.Lock()
         """Held while it is found out whether a rename replaces: once for all jobs."""
         self._placed: queue.SimpleQueue[tuple[Job, Root, Copied]] = queue.SimpleQueue()
-        child.is_light = is_light
+        child.lane_of = lane_of
         child.handlers.update(
             probe=self.probe,
             adopt=self.adopt,
@@ -588,6 +591,7 @@ def main(options: Message) -> None:
     """Run the NAS agent until the parent goes."""
     die_with_parent(int(options["parent"]))
     workers = int(options["workers"])
-    child = Child(side="nas", workers=workers, light_workers=LIGHT_PER_WORKER * workers)
+    lanes = {"light": LIGHT_PER_WORKER * workers, "asking": workers}
+    child = Child(side="nas", workers=workers, lanes=lanes)
     NasRole(child, options)
     child.serve()

@@ -31,9 +31,14 @@ from nas_syncd.errors import SyncError, Whose, error_from
 
 READ_BYTES = 1 << 18
 _log = logging.getLogger(__name__)
-_HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": str(8 << 20)}
+_HEAP = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": str(8 << 20),
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
+}
 """One heap for all threads saves memory. It keeps a few MiB when they are free: giving them back
-and asking for them again for each file costs a fault for each page (glibc; see mallopt(3))."""
+and asking for them again for each file costs a fault for each page. glibc sizes both thresholds
+by itself only as long as neither is set (mallopt(3))."""
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "TMPDIR")
 
 

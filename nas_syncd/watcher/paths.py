@@ -14,7 +14,6 @@ LONGEST_PATH = 4096
 frame, which a few endless ones would burst."""
 
 
-@lru_cache(maxsize=2048)
 def relative_path(file_path: str, upload_dir: str, db_upload_dir: str | None) -> str | None:
     """Return the path below the upload folder that *file_path* means; None: it leads outside.
 
@@ -24,6 +23,13 @@ def relative_path(file_path: str, upload_dir: str, db_upload_dir: str | None) ->
     is what is longer than any path can be. Asked several times of each document, so the answer is
     kept for a while.
     """
+    if len(file_path) > LONGEST_PATH:  # not kept either
+        return None
+    return _kept_relative_path(file_path, upload_dir, db_upload_dir)
+
+
+@lru_cache(maxsize=2048)
+def _kept_relative_path(file_path: str, upload_dir: str, db_upload_dir: str | None) -> str | None:
     return _relative_path(file_path, upload_dir, db_upload_dir)
 
 
