@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import sys
 import time
@@ -27,6 +26,7 @@ from nas_syncd.errors import (
     SyncError,
     VerifyError,
 )
+from nas_syncd.hashing import Hasher, hashing
 from nas_syncd.names import fill_sha
 from nas_syncd.nasfs import (
     DIRECTORY_FSYNC_FORGIVEN,
@@ -41,7 +41,6 @@ from nas_syncd.nasfs import (
 )
 from nas_syncd.sourcefile import Version, open_source, source_error, version_of
 
-HASH = "sha256"
 BLOCK_BYTES = 1 << 20
 FLUSH_FIRST_BYTES = 8 << 20
 FLUSH_LARGEST_BYTES = 256 << 20
@@ -167,7 +166,7 @@ class Copier:
             status = self.calls.lstat(name, dir_fd=folder.fd)
             if is_regular(status) and status.st_size == version.size:
                 digest = self._source_digest(source, version)
-                if read_digest(self.tree, folder, name, self.step) == digest:
+                if read_digest(self.tree, folder, name, self.step, version.size) == digest:
                     return digest
             self._different.add(path)
             return None
@@ -180,15 +179,15 @@ class Copier:
     def _source_digest(self, source: int, version: Version) -> str:
         """Return the digest of *source*, which stands at its beginning, and does so afterwards."""
         if self._digest is None:
-            hasher = hashlib.new(HASH)
-            try:
-                for block in self._blocks(source, version):
-                    hasher.update(block)
-                self._check_unchanged(source, version)
-                os.lseek(source, 0, os.SEEK_SET)
-            except OSError as error:
-                raise source_error(error, self.order.relative) from error
-            self._digest = hasher.hexdigest()
+            with hashing(version.size) as hasher:
+                try:
+                    for block in self._blocks(source, version):
+                        hasher.update(block)
+                    self._check_unchanged(source, version)
+                    os.lseek(source, 0, os.SEEK_SET)
+                except OSError as error:
+                    raise source_error(error, self.order.relative) from error
+                self._digest = hasher.hexdigest()
         return self._digest
 
     def _filled(self, place: str, source: int, version: Version) -> str:
@@ -235,14 +234,20 @@ class Copier:
         except OSError as error:  # write-behind errors come back here
             raise nas_error(error, path, own=True) from error
         if not stored:  # macOS wants a fresh descriptor (``F_NOCACHE``)
-            stored = read_digest(self.tree, folder, name, self.step)
+            stored = read_digest(self.tree, folder, name, self.step, version.size)
         if stored != digest:
             raise VerifyError(f"{path}: wrote {digest}, the NAS holds {stored}", path=path)
         return digest
 
     def _stream(self, source: int, target: int, version: Version, path: str) -> str:
         """Write all of *source*, flushing in steps: a full share is noticed only then."""
-        hasher = hashlib.new(HASH)
+        with hashing(version.size) as hasher:
+            self._write_all(source, target, version, path, hasher)
+            return hasher.hexdigest()
+
+    def _write_all(
+        self, source: int, target: int, version: Version, path: str, hasher: Hasher
+    ) -> None:
         done = flushed = 0
         flush_bytes = FLUSH_FIRST_BYTES
         for block in self._blocks(source, version):
@@ -264,7 +269,6 @@ class Copier:
             self._flush(target, flush_bytes)
         except OSError as error:
             raise nas_error(error, path, own=True) from error
-        return hasher.hexdigest()
 
     def _flush(self, target: int, flush_bytes: int) -> int:
         """Flush; return after how many bytes to do it again, so that each stays short."""
@@ -295,18 +299,16 @@ class Copier:
             raise nas_error(error, path, own=True) from error
 
     def _digest_of(self, target: int, size: int) -> str:
-        hasher = hashlib.new(HASH)
         done = 0
-        while True:
-            self.step("nas")
-            block = self.calls.read(target, _next_bytes(size, done))
-            if not block:
-                return hasher.hexdigest()
-            hasher.update(block)
-            done += len(block)
-            self.progress(size + done, 2 * size)
-            if done >= size:
-                return hasher.hexdigest()
+        with hashing(size) as hasher:
+            while True:
+                self.step("nas")
+                block = self.calls.read(target, _next_bytes(size, done))
+                hasher.update(block)
+                done += len(block)
+                self.progress(size + done, 2 * size)
+                if not block or done >= size:
+                    return hasher.hexdigest()
 
     # -- placing ----------------------------------------------------------------------------
 
@@ -437,8 +439,11 @@ def _next_bytes(size: int, done: int) -> int:
     return min(BLOCK_BYTES, size + 1 - done)
 
 
-def read_digest(tree: Tree, folder: Folder, name: str, step: Step) -> str:
+def read_digest(tree: Tree, folder: Folder, name: str, step: Step, size: int = 0) -> str:
     """Return the SHA-256 of a file as the server holds it, the cache dropped.
+
+    Args:
+        size: What it has about; for the speed only.
 
     Raises:
         OSError: What the mount answers.
@@ -450,13 +455,13 @@ def read_digest(tree: Tree, folder: Folder, name: str, step: Step) -> str:
         step("nas")
         _flush_others(calls, fd)  # somebody's writes may still lie in this host's own cache
         calls.drop_cache(fd)
-        hasher = hashlib.new(HASH)
-        while True:
-            step("nas")
-            block = calls.read(fd, BLOCK_BYTES)
-            if not block:
-                return hasher.hexdigest()
-            hasher.update(block)
+        with hashing(size) as hasher:
+            while True:
+                step("nas")
+                block = calls.read(fd, BLOCK_BYTES)
+                if not block:
+                    return hasher.hexdigest()
+                hasher.update(block)
     finally:
         calls.close(fd)
 
