@@ -42,6 +42,7 @@ from nas_syncd.nasfs import (
 from nas_syncd.sourcefile import Version, open_source, source_error, version_of
 
 BLOCK_BYTES = 1 << 20
+WRITE_BEHIND_BYTES = 8 << 20
 FLUSH_FIRST_BYTES = 8 << 20
 FLUSH_LARGEST_BYTES = 256 << 20
 FLUSH_QUICK_SECONDS = 1.0
@@ -248,7 +249,7 @@ class Copier:
     def _write_all(
         self, source: int, target: int, version: Version, path: str, hasher: Hasher
     ) -> None:
-        done = flushed = 0
+        done = flushed = behind = 0
         flush_bytes = FLUSH_FIRST_BYTES
         for block in self._blocks(source, version):
             hasher.update(block)
@@ -258,7 +259,11 @@ class Copier:
                 self.progress(done, 2 * version.size)
                 if done - flushed >= flush_bytes:
                     flush_bytes = self._flush(target, flush_bytes)
-                    flushed = done
+                    flushed = behind = done
+                elif done - behind >= WRITE_BEHIND_BYTES:
+                    self.step("nas")
+                    self.calls.write_behind(target, behind, done - behind)
+                    behind = done
             except OSError as error:
                 raise nas_error(error, path, own=True) from error
         try:

@@ -126,6 +126,17 @@ class Calls:
         elif sys.platform == "darwin":
             fcntl.fcntl(fd, _F_NOCACHE, 1)
 
+    def write_behind(self, fd: int, offset: int, length: int) -> None:
+        """Have this part of a file written now, and wait for nothing.
+
+        Else a kernel with much memory keeps it until the next flush, and disk and processor work
+        in turn. ``POSIX_FADV_DONTNEED`` begins the writing of what is dirty (mm/fadvise.c: without
+        waiting) and lets go of what is clean. What is wrong is told by the flush.
+        """
+        if hasattr(os, "posix_fadvise"):
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
+
     def fstat(self, fd: int) -> os.stat_result:
         return os.fstat(fd)
 

@@ -185,6 +185,29 @@ def test_a_big_file_is_flushed_in_steps_and_its_progress_told(uploads, nas):
     assert (nas / PLACE).read_bytes() == content
 
 
+def test_a_big_file_is_handed_to_the_disk_while_it_is_written(uploads, nas, monkeypatch):
+    """Each part once, none that a flush has written, and its deadline is its own."""
+    monkeypatch.setattr(copier_module, "WRITE_BEHIND_BYTES", 2 * BLOCK_BYTES)
+    monkeypatch.setattr(copier_module, "FLUSH_FIRST_BYTES", 5 * BLOCK_BYTES)
+    content = os.urandom(9 * BLOCK_BYTES)
+    (uploads / "a.pdf").write_bytes(content)
+    parts: list[tuple[int, int, str]] = []
+    told: list[str] = []
+
+    class Behind(FaultyCalls):
+        def write_behind(self, fd, offset, length):
+            self.log.append("write_behind")
+            parts.append((offset // BLOCK_BYTES, length // BLOCK_BYTES, told[-1]))
+            super().write_behind(fd, offset, length)
+
+    with tree_at(nas, calls := Behind()) as tree:
+        Copier(tree, an_order(uploads), told.append).copy()
+
+    assert parts == [(0, 2, "nas"), (2, 2, "nas"), (5, 2, "nas"), (7, 2, "nas")]
+    assert calls.log.count("fsync") - calls.log.count("mkdir") == 2  # else of the folders made
+    assert files_below(nas) == {PLACE: content}
+
+
 def test_before_each_call_it_is_told_which_side_is_waited_for(uploads, nas):
     """A copy that hangs is the NAS's trouble or the upload folder's by what was told last."""
     told: list[str] = []

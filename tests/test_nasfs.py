@@ -159,6 +159,15 @@ def test_what_is_to_be_closed_soon_is_locked_while_it_is_open(tmp_path):
     calls.close(reading)
 
 
+def test_no_hint_is_worth_an_error():
+    reader, writer = os.pipe()
+    try:
+        Calls().write_behind(writer, 0, 1 << 20)  # a pipe takes no such hint
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
 def test_nobody_looks_in_a_folder_that_was_made_a_moment_ago(nas):
     calls = FaultyCalls()
     with tree_at(nas, calls) as tree:
