@@ -23,7 +23,6 @@ from nas_syncd.errors import (
     NoRoomError,
     PlaceTakenError,
     SourceChangedError,
-    SyncError,
     VerifyError,
 )
 from nas_syncd.hashing import Hasher, hashing
@@ -204,7 +203,7 @@ class Copier:
         try:
             digest = self._write(temps, order.temp, source, version)
             return self._place(temps, order.temp, digest, source, version)
-        except SyncError:
+        except BaseException:
             self._remove(temps.fd, order.temp)
             raise
 

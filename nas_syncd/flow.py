@@ -190,7 +190,7 @@ class Flow:
         """
         known = sources or {}
         fresh = []
-        for document in documents:
+        for document in list(documents):
             if document.id in self._active:
                 self._notice(document, known)
             elif document.id not in self._orphans:

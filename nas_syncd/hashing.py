@@ -17,8 +17,9 @@ from typing import Protocol
 HASH = "sha256"
 ASIDE_BYTES = 8 << 20
 """From this size on a thread is worth its start."""
-AHEAD = 4
+AHEAD = 2
 """So many blocks wait to be hashed at most: they are memory."""
+ALIVE_SECONDS = 1.0
 
 
 class Hasher(Protocol):
@@ -30,44 +31,73 @@ class Hasher(Protocol):
 @contextlib.contextmanager
 def hashing(size: int) -> Iterator[Hasher]:
     """Give a hasher for about *size* bytes. Its thread, if it has one, is gone at the end."""
-    if size < ASIDE_BYTES:
+    aside = _aside() if size >= ASIDE_BYTES else None
+    if aside is None:
         yield hashlib.new(HASH)
         return
-    aside = _Aside()
     try:
         yield aside
     finally:
         aside.close()
 
 
+def _aside() -> _Aside | None:
+    try:
+        return _Aside()
+    except RuntimeError:  # this host has no thread to give: then it takes a little longer
+        return None
+
+
 class _Aside:
-    """Hashes in its own thread what it is given."""
+    """Hashes in its own thread what it is given: all of it, or there is no digest."""
 
     def __init__(self) -> None:
         self._hasher = hashlib.new(HASH)
         self._blocks: queue.Queue[bytes | None] = queue.Queue(AHEAD)
-        self._trouble: Exception | None = None
+        self._trouble: BaseException | None = None
+        self._complete = False
         self._thread = threading.Thread(target=self._work, name="hasher", daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
-        while (block := self._blocks.get()) is not None:
-            if self._trouble is None:
-                try:
-                    self._hasher.update(block)
-                except Exception as trouble:  # noqa: BLE001 - for who asks for the digest
-                    self._trouble = trouble
+        try:
+            while (block := self._blocks.get()) is not None:
+                self._hasher.update(block)
+            self._complete = True
+        except BaseException as trouble:  # noqa: BLE001 - for who asks for the digest
+            self._trouble = trouble
 
     def update(self, block: bytes, /) -> None:
-        self._blocks.put(block)
+        """
+        Raises:
+            RuntimeError: What came before could not be hashed.
+        """
+        if not self._put(block):
+            raise self._failure()
 
     def hexdigest(self) -> str:
+        """
+        Raises:
+            RuntimeError: Not everything could be hashed.
+        """
         self.close()
-        if self._trouble is not None:
-            raise self._trouble
+        if not self._complete:
+            raise self._failure()
         return self._hasher.hexdigest()
 
     def close(self) -> None:
-        if self._thread.is_alive():
-            self._blocks.put(None)
+        if not self._complete and self._put(None):
             self._thread.join()
+
+    def _put(self, block: bytes | None) -> bool:
+        """Hand *block* over; False when nobody takes it any more."""
+        while self._thread.is_alive():
+            with contextlib.suppress(queue.Full):
+                self._blocks.put(block, timeout=ALIVE_SECONDS)
+                return True
+        return False
+
+    def _failure(self) -> RuntimeError:
+        error = RuntimeError(f"not hashed to the end: {self._trouble!r}")
+        error.__cause__ = self._trouble
+        return error

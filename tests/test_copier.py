@@ -6,6 +6,7 @@ calls fail, before it is done or after (a server whose answer is lost).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -42,6 +43,7 @@ from nas_syncd.errors import (
     UploadsError,
     VerifyError,
 )
+from nas_syncd.hashing import hashing
 from nas_syncd.sourcefile import version_of
 from tests.helpers import (
     FaultyCalls,
@@ -206,6 +208,28 @@ def test_a_big_file_is_handed_to_the_disk_while_it_is_written(uploads, nas, monk
     assert parts == [(0, 2, "nas"), (2, 2, "nas"), (5, 2, "nas"), (7, 2, "nas")]
     assert calls.log.count("fsync") - calls.log.count("mkdir") == 2  # else of the folders made
     assert files_below(nas) == {PLACE: content}
+
+
+@pytest.mark.parametrize("which", [1, 2], ids=["written", "read back"])
+def test_whatever_goes_wrong_no_temp_file_is_left(uploads, nas, monkeypatch, which):
+    """Also when it is no trouble that anybody thought of."""
+    asked = count(1)
+
+    class Broken:
+        def update(self, _block):
+            raise MemoryError
+
+    @contextlib.contextmanager
+    def breaking(size):
+        with hashing(size) as hasher:
+            yield Broken() if next(asked) == which else hasher
+
+    monkeypatch.setattr(copier_module, "hashing", breaking)
+
+    with pytest.raises(MemoryError):
+        copy(nas, an_order(uploads))
+
+    assert files_below(nas) == {}
 
 
 def test_before_each_call_it_is_told_which_side_is_waited_for(uploads, nas):

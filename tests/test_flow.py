@@ -1065,7 +1065,7 @@ def test_flags_wait_neither_for_long_nor_for_many(world, flow, four, monkeypatch
 
     wait_until(lambda: flow.step(0.05) and sum(map(len, agent.marks)) >= 2, "marked")
 
-    assert len(flow.flying()) == 1
+    assert "4" in {work.document.id for work in flow.flying()}  # perhaps the third as well
     agent.come()
     flow.drain(time.monotonic() + 20)
     assert all(world.flag(id_) for id_ in ids)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import queue
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -50,18 +52,54 @@ def test_a_copy_that_fails_leaves_no_thread_behind() -> None:
     assert hashers() == []
 
 
-def test_what_could_not_be_hashed_has_no_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("blocks", [1, 3 * AHEAD], ids=["few", "more than wait"])
+@pytest.mark.parametrize("error", [MemoryError, SystemExit])
+def test_what_could_not_be_hashed_has_no_digest(
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException], blocks: int
+) -> None:
     """And nobody waits for ever for room in the queue."""
 
     def fails(_block: bytes) -> None:
-        raise MemoryError
+        raise error
 
     broken = SimpleNamespace(update=fails, hexdigest=lambda: "of nothing")
     monkeypatch.setattr(hashlib, "new", lambda _name: broken)
-    with hashing(ASIDE_BYTES) as hasher:
-        for _ in range(3 * AHEAD):
-            hasher.update(b"block")
-        with pytest.raises(MemoryError):
-            hasher.hexdigest()
+
+    with pytest.raises(RuntimeError, match=error.__name__):
+        hash_blocks(blocks)
 
     assert hashers() == []
+
+
+@pytest.mark.parametrize("blocks", [1, 3 * AHEAD], ids=["few", "more than wait"])
+def test_what_was_not_taken_has_no_digest(monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
+    class Torn(queue.Queue[Any]):
+        def get(self, *_: Any) -> Any:
+            raise MemoryError
+
+    monkeypatch.setattr(queue, "Queue", Torn)
+
+    with pytest.raises(RuntimeError, match="MemoryError"):
+        hash_blocks(blocks)
+
+    assert hashers() == []
+
+
+def hash_blocks(count: int) -> None:
+    with hashing(ASIDE_BYTES) as hasher:
+        for _ in range(count):
+            hasher.update(b"block")
+        hasher.hexdigest()
+
+
+def test_where_no_thread_can_be_had_it_is_hashed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_left(_self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+
+    with hashing(ASIDE_BYTES) as hasher:
+        hasher.update(b"block")
+        assert hasher.hexdigest() == hashlib.sha256(b"block").hexdigest()

@@ -73,11 +73,10 @@ class Root(NamedTuple):
 
 def lane_of(job: Job) -> str:
     """Small files wait for no large ones; and how the NAS is, for no file."""
-    if job.op not in ("copy", "find"):
+    if job.op not in ("copy", "find", "restore"):
         return "asking"
     version = job.args.get("version")
-    small = version is not None and int(version[0]) <= BLOCK_BYTES
-    return "light" if small or job.op == "find" else ""
+    return "light" if version is not None and int(version[0]) <= BLOCK_BYTES else ""
 
 
 class NasRole:
