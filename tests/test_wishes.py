@@ -137,7 +137,8 @@ def test_a_selection_counts_what_is_meant(world):
 # -- stopping ---------------------------------------------------------------------------------
 
 
-def test_a_stop_in_the_middle_tells_every_document_that_was_marked(world):
+def test_a_stop_in_the_middle_tells_every_document_that_was_marked(world, monkeypatch):
+    monkeypatch.setattr("nas_syncd.flow.IN_FLIGHT_PER_WORKER", 4)
     for number in range(200):  # more than fly at once
         world.add(f"{number}.pdf", b"%d" % number)
     told = Told(world, world.site(), world.table(), Wish(), on_ended=lambda t: t.grant.stop())
